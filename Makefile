@@ -1,0 +1,54 @@
+# Two commands do all of their own set-up in .venv:
+#   make demo   the main job on a synthetic corpus: train, retrain, pack, evaluate, table and report
+#   make test   everything that CI checks
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NATIVE := $(shell find engine bindings -name '*.cpp' -o -name '*.h' -o -name 'CMakeLists.txt' 2>/dev/null)
+CPP := $(shell git ls-files 'engine/*.cpp' 'engine/*.h' 'bindings/*.cpp' 'bindings/*.h' 2>/dev/null)
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+.PHONY: demo test test-python test-cpp lint format clean wheel
+
+demo: $(STAMP)
+	$(BIN)/speechq run recipes/demo
+	$(BIN)/speechq bench wer work/demo
+
+test: lint test-cpp test-python
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+
+test-python: $(VENV)/.installed-dev
+	$(BIN)/pytest -n $(JOBS) -m "not slow"
+
+test-cpp: $(VENV)/.installed-dev
+	$(BIN)/cmake -S . -B build/tests -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSPEECHQ_TESTS=ON \
+	    -DSPEECHQ_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	$(BIN)/cmake --build build/tests
+	$(BIN)/ctest --test-dir build/tests --output-on-failure
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP)
+
+wheel: $(STAMP)
+	$(BIN)/pip wheel . --no-deps -w dist
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(NATIVE)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,demo]'
+	touch $@
+
+$(VENV)/.installed-dev: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,demo,dev]'
+	touch $@

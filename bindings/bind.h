@@ -1,0 +1,13 @@
+// One function per file of this folder.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace speechq::bindings {
+
+void bind_fake_quantize(nanobind::module_& m);
+void bind_sru(nanobind::module_& m);
+void bind_lstm(nanobind::module_& m);
+void bind_qrnn(nanobind::module_& m);
+
+}  // namespace speechq::bindings

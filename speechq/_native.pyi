@@ -1,0 +1,138 @@
+"""The C++ side. Arrays are contiguous CPU arrays of float32 or float64 (lengths: int64).
+
+A grid is ``(step, qmax, learned)``. Shapes are given with the operators in ``speechq.nn.recurrence``;
+outputs are allocated by the caller and filled in place.
+"""
+
+from typing import Any
+
+_Array = Any  # a torch tensor without autograd, or a NumPy array
+_Grid = tuple[float, int, bool] | None
+
+def fake_quantize(x: _Array, steps: _Array, qmax: int, out: _Array, threads: int) -> None: ...
+def fake_quantize_backward(
+    x: _Array, steps: _Array, qmax: int, grad: _Array, grad_x: _Array, grad_steps: _Array, threads: int
+) -> None: ...
+def sru_forward(
+    u: _Array,
+    x_skip: _Array,
+    v: _Array,
+    bias: _Array,
+    c0: _Array,
+    lengths: _Array,
+    tanh: bool,
+    scale_x: float,
+    cell: _Grid,
+    gate_qmax: int,
+    h: _Array,
+    c: _Array,
+    c_last: _Array,
+    threads: int,
+) -> None: ...
+def sru_backward(
+    u: _Array,
+    x_skip: _Array,
+    v: _Array,
+    bias: _Array,
+    c0: _Array,
+    lengths: _Array,
+    tanh: bool,
+    scale_x: float,
+    cell: _Grid,
+    gate_qmax: int,
+    c: _Array,
+    grad_h: _Array,
+    grad_c_last: _Array,
+    grad_u: _Array,
+    grad_x_skip: _Array,
+    grad_v: _Array,
+    grad_bias: _Array,
+    grad_c0: _Array,
+    grad_cell_step: _Array,
+    threads: int,
+) -> None: ...
+def qrnn_forward(
+    u: _Array,
+    bias: _Array,
+    c0: _Array,
+    x_skip: _Array | None,
+    keep_mask: _Array | None,
+    lengths: _Array,
+    tanh_in: bool,
+    tanh_out: bool,
+    cell: _Grid,
+    gate_qmax: int,
+    h: _Array,
+    c: _Array,
+    c_last: _Array,
+    threads: int,
+) -> None: ...
+def qrnn_backward(
+    u: _Array,
+    bias: _Array,
+    c0: _Array,
+    x_skip: _Array | None,
+    keep_mask: _Array | None,
+    lengths: _Array,
+    tanh_in: bool,
+    tanh_out: bool,
+    cell: _Grid,
+    gate_qmax: int,
+    c: _Array,
+    grad_h: _Array,
+    grad_c_last: _Array,
+    grad_u: _Array,
+    grad_bias: _Array,
+    grad_c0: _Array,
+    grad_x_skip: _Array | None,
+    grad_cell_step: _Array,
+    threads: int,
+) -> None: ...
+def lstm_forward(
+    u: _Array,
+    w_rec: _Array,
+    peepholes: _Array,
+    c0: _Array,
+    h0: _Array,
+    projection: _Array | None,
+    shortcut: _Array | None,
+    lengths: _Array,
+    gate_qmax: int,
+    cell: _Grid,
+    hidden: _Grid,
+    gates: _Array,
+    c: _Array,
+    r: _Array | None,
+    sum: _Array | None,
+    h: _Array,
+    h_last: _Array,
+    c_last: _Array,
+    threads: int,
+) -> None: ...
+def lstm_backward(
+    u: _Array,
+    w_rec: _Array,
+    peepholes: _Array,
+    c0: _Array,
+    h0: _Array,
+    projection: _Array | None,
+    shortcut: _Array | None,
+    lengths: _Array,
+    gate_qmax: int,
+    cell: _Grid,
+    hidden: _Grid,
+    gates: _Array,
+    c: _Array,
+    r: _Array | None,
+    sum: _Array | None,
+    grad_h: _Array,
+    grad_h_last: _Array,
+    grad_c_last: _Array,
+    grad_u: _Array,
+    grad_peepholes: _Array,
+    grad_c0: _Array,
+    grad_h0: _Array,
+    grad_shortcut: _Array | None,
+    grad_steps: _Array,
+    threads: int,
+) -> None: ...

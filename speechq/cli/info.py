@@ -1,0 +1,29 @@
+"""``speechq info``"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+HELP = """Show what a model file holds: layers, word lengths, sizes, units, features, where it came from.
+
+Example: **speechq info recipes/mixed/models/w4a8.sqm**
+"""
+
+
+def info(
+    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm)."),
+    as_json: bool = typer.Option(False, "--json", help="Print a JSON object instead of tables."),
+) -> None:
+    from speechq.runtime.info import describe
+    from speechq.runtime.model_file import read_model
+
+    facts = describe(read_model(model))
+    if as_json:
+        print(json.dumps(facts, indent=1))
+        return
+    from speechq.cli.tables import show_model
+
+    show_model(facts)

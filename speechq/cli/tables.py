@@ -1,0 +1,62 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_WIDEST = 1000
+_FACTS = ("recipe", "corpus", "method", "seed", "commit")
+
+
+def show(table: Table) -> None:
+    """Print a table with all its columns, however narrow the terminal or pipe."""
+    console = Console()
+    needed = console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
+    Console(width=max(console.width, needed)).print(table)
+
+
+def show_model(facts: Mapping[str, Any]) -> None:
+    """Print what ``speechq.runtime.info.describe`` found."""
+    show(_summary(facts))
+    show(_matrices(facts))
+    Console().print(facts["card"], highlight=False, markup=False)
+
+
+def _summary(facts: Mapping[str, Any]) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    features, units = facts["features"], facts["units"]
+    rate = facts["frames_per_second"]
+    frames = f"{features['mels']} mel bins, {features['dim']} values a frame, {rate:.1f} frames/s"
+    kinds = [layer["kind"] for layer in facts["layers"]]
+    rows = {
+        "scheme": facts["scheme"],
+        "network": ", ".join(f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)),
+        "parameters": f"{facts['parameters']:,}",
+        "size": f"{facts['bytes']:,} bytes, {100 * facts['float_share']:.1f} % of float",
+        "work": f"{facts['multiply_adds_per_second'] / 1e6:,.1f} million multiply-adds per second of audio",
+        "look-ahead": f"{1000 * facts['look_ahead_seconds']:.0f} ms",
+        "signals": ", ".join(f"{name} {bits} bit" for name, bits in facts["signals"].items()) or "float",
+        "features": frames,
+        "units": f"{units['count']} {units['kind']}, blank included",
+    }
+    rows |= {key: str(facts["provenance"][key]) for key in _FACTS if key in facts["provenance"]}
+    for name, value in rows.items():
+        table.add_row(f"[bold]{name}[/bold]", value)
+    return table
+
+
+def _matrices(facts: Mapping[str, Any]) -> Table:
+    table = Table()
+    for name in ("Layer", "Kind", "Part"):
+        table.add_column(name)
+    for name in ("Shape", "Bits", "Parameters", "Bytes"):
+        table.add_column(name, justify="right")
+    for row in facts["matrices"]:
+        shape = " x ".join(str(size) for size in row["shape"])
+        numbers = [str(row["bits"]), f"{row['parameters']:,}", f"{row['bytes']:,}"]
+        table.add_row(row["layer"], row["kind"], row["part"], shape, *numbers)
+    return table

@@ -1,0 +1,1 @@
+"""Manifests, corpora, features, batches and augmentation."""

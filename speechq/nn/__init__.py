@@ -1,0 +1,1 @@
+"""Recurrent networks for speech; every layer takes and returns its state explicitly."""

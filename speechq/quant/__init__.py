@@ -1,0 +1,1 @@
+"""Scheme strings, quantizers and the fixed-point reference."""

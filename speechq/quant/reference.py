@@ -1,0 +1,134 @@
+"""The fixed-point meaning of a packed model: what an engine computes, bit for bit (docs/fixed-point.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from speechq.errors import DataError
+from speechq.quant.gates import log_softmax
+from speechq.quant.integer_layers import INTEGER_LAYERS, check_integer
+from speechq.quant.products import FloatArray, to_grid
+from speechq.quant.reference_layers import LAYERS, LayerState, Lengths
+from speechq.runtime.checks import check_model, output_width
+from speechq.runtime.graph import Model
+
+Products = Literal["ordered", "blas"]
+Mode = Literal["hybrid", "integer"]
+State = tuple[LayerState, ...]
+
+
+def normalize(model: Model, base_frames: FloatArray) -> FloatArray:
+    """``(x - mean) * scale`` of 10 ms frames ``[T, features.base_dim]``, before stacking."""
+    return (np.asarray(base_frames, np.float32) - model.mean) * model.scale
+
+
+class Reference:
+    """A model prepared for evaluation.
+
+    ``products="blas"`` evaluates products with a float side by BLAS: faster, but their bits then depend on
+    the machine and the batch. Products of codes are exact either way. ``mode="integer"`` raises ModelError
+    for a model whose scheme leaves something float that this mode needs as integers.
+    """
+
+    def __init__(self, model: Model, *, products: Products = "ordered", mode: Mode = "hybrid") -> None:
+        check_model(model)
+        if mode == "integer":
+            check_integer(model)
+        self.model = model
+        self.layers = []
+        kinds = LAYERS if mode == "hybrid" else INTEGER_LAYERS
+        width, grid = model.features.dim, model.feat
+        for index, layer in enumerate(model.layers):
+            hidden = output_width(model.layers, index)
+            self.layers.append(kinds[layer.kind](layer, width, hidden, grid, blas=products == "blas"))
+            width, grid = hidden, layer.signals.get("h")
+
+    def initial_state(self, rows: int) -> State:
+        """The state of ``rows`` streams before their first frame."""
+        return tuple(layer.initial_state(rows) for layer in self.layers)
+
+    def run(
+        self, features: Sequence[FloatArray], state: State | None = None, *, finish: bool = True
+    ) -> tuple[list[FloatArray], State]:
+        """Log-probabilities ``[T', symbols]`` of each row's frames ``[T, features.dim]``, and the state
+        after them.
+
+        ``features`` are normalized and stacked. Without ``finish`` more frames may follow, and look-ahead
+        holds back its last frames; with it they come out, and the state is of no further use.
+        """
+        x, lengths = self._batch(features, self.model.features.dim)
+        signal = to_grid(x, self.model.feat)
+        old = self.initial_state(len(features)) if state is None else state
+        new = []
+        for layer, layer_state in zip(self.layers, old, strict=True):
+            signal, lengths, after = layer(signal, lengths, layer_state, finish)
+            new.append(after)
+        scores = log_softmax(signal.data)
+        return _rows(scores, lengths), tuple(new)
+
+    def trace(self, features: Sequence[FloatArray]) -> list[list[FloatArray]]:
+        """Outputs of every layer for whole utterances, ``[layer][utterance] [T, width]``; logits last."""
+        values = []
+        rows: Sequence[FloatArray] = features
+        for index in range(len(self.layers)):
+            rows = self.run_layer(index, rows)
+            values.append(list(rows))
+        return values
+
+    def run_layer(self, index: int, inputs: Sequence[FloatArray]) -> list[FloatArray]:
+        """Output values of one layer for whole utterances of input values ``[T, width]``, from a zero state.
+
+        Inputs are rounded to the layer's input grid, which changes nothing for values already on it. Divide
+        by ``layers[index].output_grid.step`` and round for the codes.
+        """
+        layer = self.layers[index]
+        grid = self.model.feat if index == 0 else self.layers[index - 1].output_grid
+        x, lengths = self._batch(inputs, layer.inputs)
+        signal, lengths, _ = layer(to_grid(x, grid), lengths, layer.initial_state(len(inputs)), True)
+        return _rows(signal.values(), lengths)
+
+    @staticmethod
+    def _batch(rows: Sequence[FloatArray], width: int) -> tuple[FloatArray, Lengths]:
+        """Rows of frames as zero-padded ``[T, B, width]`` and their lengths."""
+        for row in rows:
+            if row.ndim != 2 or row.shape[1] != width:
+                raise DataError(f"frames of shape {list(row.shape)}: expected [frames, {width}]")
+        lengths = np.array([len(row) for row in rows], np.int64)
+        x = np.zeros((int(lengths.max(initial=0)), len(rows), width), np.float32)
+        for b, row in enumerate(rows):
+            x[: len(row), b] = row
+        return x, lengths
+
+
+def _rows(padded: FloatArray, lengths: Lengths) -> list[FloatArray]:
+    return [np.ascontiguousarray(padded[:length, b]) for b, length in enumerate(lengths)]
+
+
+def forward(
+    model: Model, features: Sequence[FloatArray], *, products: Products = "ordered", mode: Mode = "hybrid"
+) -> list[FloatArray]:
+    """Log-probabilities of whole utterances: ``[T, features.dim]`` each in, ``[T, symbols]`` each out."""
+    return Reference(model, products=products, mode=mode).run(features)[0]
+
+
+class ReferenceStream:
+    """One stream: frames in chunks of any size give the same bits as all at once."""
+
+    def __init__(self, model: Model | Reference) -> None:
+        self._reference = model if isinstance(model, Reference) else Reference(model)
+        self._state = self._reference.initial_state(1)
+
+    def accept(self, features: FloatArray) -> FloatArray:
+        """Add frames ``[T, features.dim]``; the log-probabilities that became ready, ``[T', symbols]``."""
+        (scores,), self._state = self._reference.run([features], self._state, finish=False)
+        return scores
+
+    def finish(self) -> FloatArray:
+        """End the stream: what the look-ahead held back. A stream after that starts anew."""
+        empty = np.zeros((0, self._reference.model.features.dim), np.float32)
+        (scores,), _ = self._reference.run([empty], self._state, finish=True)
+        self._state = self._reference.initial_state(1)
+        return scores

@@ -1,0 +1,1 @@
+"""Runs a recipe's stages, skips what is up to date."""

@@ -1,0 +1,102 @@
+"""The data of a recipe: manifests, units and features, prepared in the work folder."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from speechq.config import Recipe, digest
+from speechq.data.batches import Dataset
+from speechq.data.corpora import prepare_corpus
+from speechq.data.manifest import Utterance
+from speechq.data.shards import compute_store
+from speechq.errors import ConfigError, DataError
+from speechq.recipes.extra import synthesize_text
+from speechq.recipes.work import Work
+from speechq.text.units import Units
+from speechq.train.data import make_dataset, make_units, read_split, training_stores
+
+
+class Corpus:
+    """Train, dev and test of a recipe."""
+
+    def __init__(self, recipe: Recipe, work: Work) -> None:
+        self.recipe = recipe
+        self.work = work
+        self.folder = work.folder / "prepare"
+
+    @property
+    def key(self) -> str:
+        """What the manifests depend on."""
+        data = self.recipe.data
+        source = str(data.source.resolve()) if data.source else None
+        extra = [str(data.extra_text), data.extra_sentences]
+        if data.extra_text is not None:
+            extra.append(self.recipe.train.seed)  # draws the sentences
+        return digest("prepare-1", data.corpus, source, data.options, *extra)
+
+    def prepare(self) -> None:
+        """Write the manifests of all splits, unless they are there."""
+        self.work.unit("prepare", self.key, self._prepare)
+
+    def _prepare(self, folder: Path) -> None:
+        data = self.recipe.data
+        if data.source is None and data.corpus != "synth":
+            raise ConfigError(
+                f"data.source: the corpus {data.corpus} needs a folder; give it with --data DIR"
+            )
+        if data.source is not None and not data.source.exists():
+            raise DataError(f"{data.source}: no such folder; the corpus {data.corpus} is expected there")
+        prepare_corpus(data.corpus, data.source or Path(), folder, **data.options)
+        if data.extra_text is not None and data.extra_sentences:
+            synthesize_text(data.extra_text, data.extra_sentences, folder / "extra", self.recipe)
+
+    @cached_property
+    def _manifests(self) -> dict[str, list[Path]]:
+        """Manifests of train, dev and test."""
+        data = self.recipe.data
+        self.work.require("prepare", self.key, "prepare")
+        paths = {name: self.folder / f"{name}.jsonl" for name in (*data.train, data.dev, data.test)}
+        for name, path in paths.items():
+            if not path.is_file():
+                there = ", ".join(sorted(found.stem for found in self.folder.glob("*.jsonl")))
+                raise ConfigError(f"data: the corpus {data.corpus} has no split {name!r}; it has {there}")
+        train = [paths[name] for name in data.train]
+        extra = self.folder / "extra" / "train.jsonl"
+        train += [extra] if data.extra_text is not None and extra.is_file() else []
+        return {"train": train, "dev": [paths[data.dev]], "test": [paths[data.test]]}
+
+    @cached_property
+    def units(self) -> Units:
+        """The output symbols, from the texts of the training set."""
+        texts = [u.text for path in self._manifests["train"] for u in read_split(path)]
+        return make_units(self.recipe.data, texts)
+
+    @cached_property
+    def splits(self) -> dict[str, list[Utterance]]:
+        """Utterances of train, dev and test; every problem of all manifests is reported before training."""
+        read: dict[Path, list[Utterance]] = {}
+        problems = []
+        for path in dict.fromkeys(path for paths in self._manifests.values() for path in paths):
+            try:
+                read[path] = read_split(path, self.units)
+            except DataError as error:
+                problems.append(str(error))
+        if problems:
+            raise DataError("\n".join(problems))
+        return {name: [u for path in paths for u in read[path]] for name, paths in self._manifests.items()}
+
+    @cached_property
+    def datasets(self) -> dict[str, Dataset]:
+        """Datasets of train, dev and test, normalized by the statistics of the training set."""
+        data, cache, workers = self.recipe.data, self.work.folder / "features", self.recipe.train.workers
+        train = training_stores(
+            self.splits["train"], data, data.augment, cache, self.recipe.train.seed, workers
+        )
+        made = {"train": make_dataset(self.splits["train"], train, self.units, data, train[0])}
+        for name in ("dev", "test"):
+            store = compute_store(
+                self.splits[name], data.features, cache, workers=workers, title=f"{name} features"
+            )
+            made[name] = make_dataset(self.splits[name], [store], self.units, data, train[0])
+        return made

@@ -1,0 +1,63 @@
+"""``speechq run``: a recipe from its folder to the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from speechq.config import Recipe, load_recipe
+from speechq.files import write_text
+from speechq.recipes.plan import check_schemes
+from speechq.recipes.stages import Run
+from speechq.recipes.work import selected
+from speechq.train import distributed
+
+# Networks are trained by all processes of torchrun together; the first prepares and scores.
+TOGETHER = ("train", "retrain")
+
+
+def run_recipe(
+    folder: Path,
+    *,
+    data: Path | None = None,
+    work: Path | None = None,
+    assignments: tuple[str, ...] = (),
+    first: str | None = None,
+    last: str | None = None,
+) -> Path:
+    """Run the stages from ``first`` to ``last`` of the recipe in ``folder`` and return the work folder.
+
+    ``data`` overrides ``data.source``, ``assignments`` (``key.path=value``) override any key. What is up to
+    date is skipped; a stage before ``first`` is expected to be.
+    """
+    stages = selected(first, last)
+    recipe = load_recipe(folder, assignments, data)
+    check_schemes(recipe)
+    target = work if work is not None else Path("work") / recipe.name
+    distributed.start()
+    try:
+        run = Run(recipe, target)
+        if distributed.is_first():
+            save_recipe(recipe, target)
+        for stage in stages:
+            if distributed.is_first():
+                with distributed.alone():
+                    if stage in TOGETHER:
+                        _ = run.datasets  # features are computed once, before the others look for them
+                    else:
+                        getattr(run, stage)()
+            distributed.barrier()
+            if stage in TOGETHER:
+                getattr(run, stage)()
+    finally:
+        distributed.stop()
+    return target
+
+
+def save_recipe(recipe: Recipe, folder: Path) -> None:
+    """Write the resolved recipe beside its results, unless it stands there."""
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    path = folder / "recipe.yaml"
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)

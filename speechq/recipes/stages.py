@@ -1,0 +1,275 @@
+"""The stages of a recipe: prepare, train, retrain, pack, evaluate, report."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from speechq.bench.report import write_report
+from speechq.config import Method, Recipe, TrainConfig, digest
+from speechq.data.batches import Dataset
+from speechq.data.manifest import Utterance
+from speechq.files import write_json
+from speechq.nn.acoustic import AcousticModel
+from speechq.progress import say
+from speechq.recipes import sensitivity
+from speechq.recipes.corpus import Corpus
+from speechq.recipes.evaluate import evaluate_model, write_sample_of
+from speechq.recipes.plan import Model, planned_models
+from speechq.recipes.provenance import run_facts
+from speechq.recipes.work import Work
+from speechq.runtime.model_file import read_model
+from speechq.train import distributed
+from speechq.train.checkpoint import NetworkInfo, load_network, save_checkpoint
+from speechq.train.loop import Job, Trainer
+from speechq.train.pack import pack
+from speechq.train.retrain import calibration_batch, retrain_settings, start_network, stepper, weight_bits
+
+
+class Run:
+    """A recipe at work in a folder. A stage whose forerunner is missing or out of date raises ConfigError."""
+
+    def __init__(self, recipe: Recipe, folder: Path) -> None:
+        self.recipe = recipe
+        self.folder = folder
+        self.work = Work(folder)
+        self.corpus = Corpus(recipe, self.work)
+        self.models = planned_models(recipe)
+
+    @property
+    def splits(self) -> dict[str, list[Utterance]]:
+        return self.corpus.splits
+
+    @property
+    def datasets(self) -> dict[str, Dataset]:
+        return self.corpus.datasets
+
+    # prepare
+
+    def prepare(self) -> None:
+        """Manifests of all splits, checked; units; features."""
+        self.corpus.prepare()
+        train = self.datasets["train"]
+        hours = train.seconds() / 3600
+        say(f"prepare: {len(train)} training utterances, {hours:.2f} h, {self.recipe.data.corpus}")
+
+    # train and retrain
+
+    def train(self) -> None:
+        """The float networks, one per seed."""
+        for model in self.models:
+            if model.method == "float":
+                self.make(model)
+
+    def retrain(self) -> None:
+        """``float+`` and all quantized networks."""
+        for model in self.models:
+            if model.method != "float":
+                self.make(model)
+
+    def train_key(self, model: Model) -> str:
+        """What a network depends on."""
+        recipe = self.recipe
+        data = recipe.data.model_dump(mode="json", exclude={"source"})
+        if model.start is None:
+            settings = recipe.train.model_copy(update={"seed": model.seed})
+            return digest("train-1", self.corpus.key, data, recipe.model, _lasting(settings))
+        start = self._start(model)
+        settings = retrain_settings(recipe.train, recipe.retrain, model.seed)
+        own = recipe.retrain.model_dump(
+            mode="json", include={"granularity", "freeze_share", "calibration_utterances"}
+        )
+        key = self.train_key(start)
+        return digest("retrain-1", key, _lasting(settings), model.scheme, model.method, own)
+
+    def _start(self, model: Model) -> Model:
+        return next(m for m in self.models if m.name == model.start)
+
+    def checkpoint(self, model: Model | str) -> Path:
+        """The checkpoint to use of a trained network."""
+        name = model if isinstance(model, str) else model.name
+        return self.folder / "train" / name / "final.ckpt"
+
+    def make(self, model: Model) -> None:
+        """Train one network, unless it is there."""
+
+        def made(folder: Path) -> None:
+            self._make(model, folder)
+
+        self.work.unit(f"train/{model.name}", self.train_key(model), made)
+
+    def _make(self, model: Model, folder: Path) -> None:
+        recipe = self.recipe
+        if model.start is None:
+            torch.manual_seed(model.seed)
+            network, info = self._fresh_network(model)
+            settings = recipe.train.model_copy(update={"seed": model.seed})
+            self.fit(model.name, folder, network, info, settings, None, keep_best=True)
+            return
+        start = self._start(model)
+        self._require_trained(start)
+        settings = retrain_settings(recipe.train, recipe.retrain, model.seed)
+        if model.method == "float+":
+            network, info = load_network(self.checkpoint(start))
+            network.freeze_norms()
+            self.fit(model.name, folder, network, info, settings, None, keep_best=False)
+            return
+        batch = calibration_batch(self.datasets["train"], recipe.retrain.calibration_utterances)
+        method: Method = model.method  # type: ignore[assignment]
+        per_row = recipe.retrain.granularity == "row"
+        network, info = start_network(self.checkpoint(start), model.scheme, method, per_row, batch)
+        if method == "direct":
+            if distributed.is_first():
+                save_checkpoint(folder / "final.ckpt", network, info)
+            distributed.barrier()
+            return
+        share = recipe.retrain.freeze_share
+        self.fit(model.name, folder, network, info, settings, share, keep_best=False)
+
+    def _require_trained(self, model: Model) -> None:
+        stage = "train" if model.method == "float" else "retrain"
+        self.work.require(f"train/{model.name}", self.train_key(model), stage)
+
+    def _fresh_network(self, model: Model) -> tuple[AcousticModel, NetworkInfo]:
+        recipe, units, train = self.recipe, self.corpus.units, self.datasets["train"]
+        network = AcousticModel(recipe.model, recipe.data.features.dim, len(units))
+        mean, scale = torch.from_numpy(train.mean), torch.from_numpy(train.scale)
+        facts = {"recipe": recipe.name, "corpus": recipe.data.corpus, "seed": model.seed}
+        info = NetworkInfo(recipe.model, recipe.data.features, units, mean, scale, provenance=facts)
+        shape = f"{recipe.model.layers} x {recipe.model.hidden} {recipe.model.cell}"
+        say(f"{model.name}: {network.weight_count():,} weights, {shape}")
+        return network, info
+
+    def fit(
+        self,
+        name: str,
+        folder: Path,
+        network: AcousticModel,
+        info: NetworkInfo,
+        settings: TrainConfig,
+        freeze: float | None,
+        *,
+        keep_best: bool,
+    ) -> None:
+        """Train ``network`` and write ``final.ckpt``; ``freeze``: retrain, steps frozen for that last share.
+
+        A quantized network is used as it ends, with frozen steps (``keep_best=False``); so is ``float+``, to
+        be compared with it.
+        """
+        job = Job(
+            name=name,
+            folder=folder,
+            model=network,
+            info=info,
+            train=self.datasets["train"],
+            train_ids=[u.id for u in self.splits["train"]],
+            dev=self.datasets["dev"],
+            dev_references=[u.text for u in self.splits["dev"]],
+            config=settings,
+            augment=self.recipe.data.augment,
+            before_step=stepper(freeze) if freeze is not None else None,
+            keep_best=keep_best,
+        )
+        best = Trainer(job).run()
+        if distributed.is_first():
+            trained, trained_info = load_network(best)
+            save_checkpoint(folder / "final.ckpt", trained, trained_info)
+        distributed.barrier()
+
+    # pack, evaluate, report
+
+    def packed(self, model: Model) -> Path:
+        """The model file of a network."""
+        return self.folder / "models" / f"{model.name}.sqm"
+
+    def pack(self) -> None:
+        """Model files of all networks."""
+        for model in self.models:
+
+            def make(folder: Path, m: Model = model) -> None:
+                self._require_trained(m)
+                facts = {"method": m.method, "name": m.name, **run_facts()}
+                pack(self.checkpoint(m), self.packed(m), facts)
+
+            self.work.unit(f"pack/{model.name}", self._pack_key(model), make, outputs=[self.packed(model)])
+
+    def _pack_key(self, model: Model) -> str:
+        return digest("pack-1", self.train_key(model))
+
+    def _evaluations(self) -> Iterator[tuple[str, str, Model, str]]:
+        """``(name, key, model, mode)`` of all that is to be recognized."""
+        config = self.recipe.evaluate
+        for model in self.models:
+            for mode in (
+                ("utterance", "stream") if config.stream and model.method != "direct" else ("utterance",)
+            ):
+                key = digest("evaluate-1", self.train_key(model), config.fold_phones, mode)
+                yield model.name + (".stream" if mode == "stream" else ""), key, model, mode
+
+    def evaluate(self) -> None:
+        """Recognize the test set with every packed model, utterance by utterance and as one stream."""
+        fold = None if self.recipe.evaluate.fold_phones == 0 else self.recipe.evaluate.fold_phones
+        self._drop_unplanned()
+        for name, key, model, mode in self._evaluations():
+
+            def make(folder: Path, m: Model = model, how: str = mode) -> None:
+                self.work.require(f"pack/{m.name}", self._pack_key(m), "pack")
+                test = self.splits["test"], self.datasets["test"]
+                evaluate_model(self.folder, self.packed(m), m, how, *test, fold)
+
+            result = self.folder / "evaluate" / name / "result.json"
+            self.work.unit(f"evaluate/{name}", key, make, outputs=[result])
+        best = min(self.models, key=lambda m: (m.method == "direct", weight_bits(m.scheme)))
+
+        def sample(folder: Path) -> None:
+            write_sample_of(self.folder, self.packed(best), self.splits["test"], self.datasets["test"])
+
+        key = digest("sample-1", self.train_key(best))
+        self.work.unit("sample", key, sample, outputs=[self.folder / "sample.npz"])
+        sensitivity.measure(self)
+
+    def _drop_unplanned(self) -> None:
+        """Results of networks that the recipe no longer names would stand in its table."""
+        planned = {name for name, *_ in self._evaluations()}
+        for folder in sorted((self.folder / "evaluate").glob("[!.]*")):
+            if folder.is_dir() and folder.name not in planned:
+                say(f"evaluate: {folder.name} is not in the recipe any more; its result is removed")
+                shutil.rmtree(folder)
+
+    def report(self) -> None:
+        """``run.json`` and ``report.html``, from what was evaluated."""
+        evaluations = [(name, key) for name, key, _, _ in self._evaluations()]
+        for name, key in evaluations:
+            self.work.require(f"evaluate/{name}", key, "evaluate")
+        outputs = [self.folder / "report.html", self.folder / "run.json"]
+        recipe = self.recipe.model_dump(mode="json")
+        points = self.folder / "sensitivity" / "points.json"
+        measured = points.read_text() if points.is_file() else ""
+        key = digest("report-1", recipe, evaluations, measured)
+        self.work.unit("report", key, lambda folder: self._report(recipe), outputs=outputs)
+
+    def _report(self, recipe: dict[str, Any]) -> None:
+        stages = {
+            name: round(self.work.seconds(name), 1) for name in ("prepare", "train", "pack", "evaluate")
+        }
+        hours = {name: sum(u.duration for u in split) / 3600 for name, split in self.splits.items()}
+        facts = {
+            "recipe": self.recipe.name,
+            "config": recipe,
+            "seed": self.recipe.train.seed,
+            **run_facts(),
+            "wall_seconds": stages,
+            "parameters": read_model(self.packed(self.models[0])).provenance.get("weights"),
+            "hours": {name: round(value, 3) for name, value in hours.items()},
+        }
+        write_json(self.folder / "run.json", facts)
+        say(f"report: {write_report(self.folder)}")
+
+
+def _lasting(settings: TrainConfig) -> dict[str, Any]:
+    """Training settings that change the result."""
+    return settings.model_dump(mode="json", exclude={"checkpoint_seconds", "workers"})

@@ -1,0 +1,1 @@
+"""Model files and everything that runs a model; never imports torch."""

@@ -1,0 +1,90 @@
+"""A network as it is packed and run: integer matrices, steps and vectors, layer by layer. Plain NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speechq.config import FeatureConfig
+from speechq.text.units import Units
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """``value[r, c] = steps[r or 0] * codes[r, c]``.
+
+    ``bits`` 2 to 8: ``codes`` int8 [rows, columns] within ``±(2^(bits-1) - 1)``, ``steps`` float32 [rows] or
+    [1] (a row step may be negative, from a folded normalization). ``bits`` 32: ``codes`` float32 [rows,
+    columns] are the values, ``steps`` is empty.
+    """
+
+    bits: int
+    codes: NDArray[Any]
+    steps: NDArray[np.float32]
+
+    def dense(self) -> NDArray[np.float32]:
+        """The values as float32 [rows, columns]."""
+        if self.bits == 32:
+            return np.asarray(self.codes, np.float32)
+        return np.asarray(self.codes, np.float32) * self.steps[:, None]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """The grid: ``value = step * code``, ``|code| < 2^(bits-1)``; ``step`` is a float32 number."""
+
+    bits: int
+    step: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer.
+
+    ``kind`` and its parts (H units, D inputs, V outputs; rows in the order given, parts in brackets may be
+    absent):
+
+    - ``sru``: matrices in [3H, D] (candidate, forget, output), skip [H, D] if D != H; vectors bias [2, H]
+      (forget, output), (candidate_bias [H]), v [2, H] (forget, output; variant 2 only); options variant 1 or
+      2, tanh, scale_x.
+    - ``lstm``: matrices in [4H, D], rec [4H, H] (i, f, g, o); vectors bias [4H], (peepholes [3, H]: i, f, o).
+    - ``residual_lstm``: as lstm, and matrices proj [H, H], skip [H, D] if D != H.
+    - ``qrnn``: matrices in [GH, kD], columns oldest frame first (G = 3: z, f, o; G = 4: z, f, o, i); vectors
+      bias [GH]; options window (= k). G follows from the width of the next layer.
+    - ``isru``: matrices conv [D, taps] (depthwise, oldest frame first), in [4H, D] (candidate, f, o, i);
+      vectors conv_bias [D], bias [4H]; options taps_left, taps_right; taps = taps_left + 1 + taps_right.
+    - ``linear``: matrices in [V, D]; vectors bias [V].
+
+    ``signals``: h (the layer's output, also what is fed back), gate (every sigmoid and tanh output), cell,
+    conv (the convolution's output); a signal that is absent stays float32. What a layer computes, in which
+    order and with which roundings, is the text of docs/fixed-point.md.
+    """
+
+    kind: str
+    options: dict[str, Any] = field(default_factory=dict)
+    matrices: dict[str, Matrix] = field(default_factory=dict)
+    vectors: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    signals: dict[str, Signal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Model:
+    """All that is needed to turn audio into log-probabilities, and where it came from.
+
+    Features are normalized as ``(x - mean) * scale`` per value of a 10 ms frame (``mean`` and ``scale``
+    float32 [features.base_dim]), stacked, quantized with ``feat`` if given, and run through ``layers``; the
+    last layer is ``linear`` and gives the logits, symbol 0 is the CTC blank.
+    """
+
+    units: Units
+    features: FeatureConfig
+    mean: NDArray[np.float32]
+    scale: NDArray[np.float32]
+    layers: tuple[Layer, ...]
+    feat: Signal | None
+    scheme: str
+    provenance: dict[str, Any] = field(default_factory=dict)
+    card: str = ""

@@ -1,0 +1,98 @@
+"""What a packed model consists of, as plain data: sizes, word lengths, operations per second of audio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from speechq.runtime.checks import input_width, output_width
+from speechq.runtime.graph import Layer, Model
+from speechq.runtime.packing import packed_bytes
+
+FRAME_RATE = 100.0
+
+
+def _layer_rows(name: str, layer: Layer) -> list[dict[str, Any]]:
+    """One row per matrix, and one for the vectors of a layer together."""
+    rows = []
+    for role, matrix in layer.matrices.items():
+        count = int(matrix.codes.size)
+        weights = 4 * count if matrix.bits == 32 else packed_bytes(count, matrix.bits)
+        rows.append(
+            {
+                "layer": name,
+                "kind": layer.kind,
+                "part": role,
+                "shape": [int(size) for size in matrix.codes.shape],
+                "bits": matrix.bits,
+                "parameters": count,
+                "bytes": weights + 4 * int(matrix.steps.size),
+                # Every weight is used once per network frame.
+                "operations": count,
+            }
+        )
+    count = sum(int(vector.size) for vector in layer.vectors.values())
+    if count:
+        rows.append(
+            {
+                "layer": name,
+                "kind": layer.kind,
+                "part": "vectors",
+                "shape": [count],
+                "bits": 32,
+                "parameters": count,
+                "bytes": 4 * count,
+                "operations": 0,
+            }
+        )
+    return rows
+
+
+def _signals(model: Model) -> dict[str, int]:
+    signals = {} if model.feat is None else {"feat": model.feat.bits}
+    for index, layer in enumerate(model.layers):
+        signals |= {f"l{index}.{role}": signal.bits for role, signal in layer.signals.items()}
+    return signals
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """Everything that ``speechq info`` shows, ready for JSON.
+
+    ``matrices`` holds a row per matrix (``layer`` is l0, l1, ..., or out; ``operations`` are multiply-adds
+    per network frame), ``layers`` a row per layer. ``bytes`` count packed codes, steps and vectors, not the
+    header of the file; ``float_share`` is their size relative to the same network in float32, without steps.
+    """
+    frame_rate = FRAME_RATE / model.features.stride
+    matrices: list[dict[str, Any]] = []
+    layers = []
+    for index, layer in enumerate(model.layers):
+        name = "out" if layer.kind == "linear" else f"l{index}"
+        matrices += _layer_rows(name, layer)
+        layers.append(
+            {
+                "layer": name,
+                "kind": layer.kind,
+                "inputs": input_width(layer),
+                "outputs": output_width(model.layers, index),
+                "options": dict(layer.options),
+                "signals": {role: signal.bits for role, signal in layer.signals.items()},
+            }
+        )
+    parameters = sum(row["parameters"] for row in matrices)
+    size = sum(row["bytes"] for row in matrices)
+    look_ahead = sum(int(layer.options.get("taps_right", 0)) for layer in model.layers)
+    return {
+        "scheme": model.scheme,
+        "layers": layers,
+        "matrices": matrices,
+        "signals": _signals(model),
+        "parameters": parameters,
+        "bytes": size,
+        "float_share": size / (4 * parameters),
+        "frames_per_second": frame_rate,
+        "multiply_adds_per_second": frame_rate * sum(row["operations"] for row in matrices),
+        "look_ahead_seconds": look_ahead / frame_rate,
+        "units": {"kind": model.units.kind, "count": len(model.units), "symbols": list(model.units.symbols)},
+        "features": model.features.model_dump(mode="json") | {"dim": model.features.dim},
+        "provenance": dict(model.provenance),
+        "card": model.card,
+    }

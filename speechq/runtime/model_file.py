@@ -1,0 +1,203 @@
+"""Reading and writing ``*.sqm``: safetensors with packed weights and a JSON header (docs/model-format.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors.numpy import save
+
+from speechq.config import FeatureConfig
+from speechq.errors import ModelError, SpeechqError
+from speechq.files import replacing
+from speechq.runtime.checks import check_model
+from speechq.runtime.graph import Layer, Matrix, Model, Signal
+from speechq.runtime.packing import pack_codes, unpack_codes
+from speechq.text.units import Units
+
+FORMAT = "speechq"
+VERSION = 1
+_KEY = "speechq"
+
+Tensors = dict[str, NDArray[Any]]
+
+# What reading a damaged file raises, for example where the type of a tensor turned into one that NumPy lacks.
+_UNREADABLE = (
+    safetensors.SafetensorError,
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    ImportError,
+    MemoryError,
+)
+
+
+def _canonical(header: Mapping[str, Any]) -> bytes:
+    """The header as JSON bytes that depend on nothing but its content."""
+    text = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.encode("ascii")
+
+
+def _checksum(header: Mapping[str, Any], tensors: Tensors) -> str:
+    """SHA-256 over the canonical header without its checksum and every tensor (docs/model-format.md)."""
+    total = hashlib.sha256(_canonical({key: value for key, value in header.items() if key != "sha256"}))
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"\n{name} {tensor.dtype.name} {list(tensor.shape)}\n".encode())
+        total.update(np.ascontiguousarray(tensor).tobytes())
+    return total.hexdigest()
+
+
+def _signal_header(signal: Signal) -> dict[str, Any]:
+    return {"bits": signal.bits, "step": float(np.float32(signal.step))}
+
+
+def _layer_header(layer: Layer) -> dict[str, Any]:
+    return {
+        "kind": layer.kind,
+        "options": layer.options,
+        "matrices": {
+            name: {"bits": matrix.bits, "rows": matrix.codes.shape[0], "columns": matrix.codes.shape[1]}
+            for name, matrix in layer.matrices.items()
+        },
+        "vectors": sorted(layer.vectors),
+        "signals": {name: _signal_header(signal) for name, signal in layer.signals.items()},
+    }
+
+
+def _layer_tensors(index: int, layer: Layer) -> Tensors:
+    tensors: Tensors = {}
+    for name, matrix in layer.matrices.items():
+        packed = matrix.codes if matrix.bits == 32 else pack_codes(matrix.codes, matrix.bits)
+        tensors[f"layers.{index}.{name}.codes"] = packed
+        if matrix.bits != 32:
+            tensors[f"layers.{index}.{name}.steps"] = matrix.steps
+    for name, vector in layer.vectors.items():
+        tensors[f"layers.{index}.{name}"] = vector
+    return tensors
+
+
+def write_model(path: str | Path, model: Model) -> None:
+    """Write ``model`` to ``path``; equal models give equal bytes.
+
+    Raises ModelError, naming the file, if the parts of the model do not fit together or cannot be written as
+    JSON.
+    """
+    try:
+        check_model(model)
+        tensors: Tensors = {"mean": model.mean, "scale": model.scale}
+        for index, layer in enumerate(model.layers):
+            tensors |= _layer_tensors(index, layer)
+        header: dict[str, Any] = {
+            "format": FORMAT,
+            "version": VERSION,
+            "scheme": model.scheme,
+            "units": model.units.to_json(),
+            "features": model.features.model_dump(mode="json"),
+            "feat": None if model.feat is None else _signal_header(model.feat),
+            "layers": [_layer_header(layer) for layer in model.layers],
+            "provenance": model.provenance,
+            "card": model.card,
+        }
+        header["sha256"] = _checksum(header, tensors)
+        contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+        # One metadata entry only: safetensors does not promise an order of several.
+        data = save(contiguous, {_KEY: _canonical(header).decode("ascii")})
+    except (ModelError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: this model cannot be written: {error}") from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def _load(path: Path) -> tuple[dict[str, Any], Tensors]:
+    """Header and tensors, checked for the format, the version and the checksum."""
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file; expected a packed model (*.sqm)")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as opened:
+            metadata = opened.metadata() or {}
+            tensors: Tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except _UNREADABLE as error:
+        raise ModelError(f"{path}: not a readable safetensors file, or cut short ({error})") from error
+    try:
+        header = json.loads(metadata[_KEY])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: a safetensors file, but not of speechq (no header {_KEY!r})") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ModelError(f"{path}: not a speechq model: the header's format is not {FORMAT!r}")
+    if header.get("version") != VERSION:
+        found = header.get("version")
+        raise ModelError(f"{path}: model format version {found!r}; this speechq reads version {VERSION}")
+    try:
+        checksum = _checksum(header, tensors)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: damaged header ({error})") from error
+    if header.get("sha256") != checksum:
+        raise ModelError(f"{path}: damaged: the checksum of its content is not the one in its header")
+    return header, tensors
+
+
+def _signal(value: Mapping[str, Any]) -> Signal:
+    return Signal(int(value["bits"]), float(value["step"]))
+
+
+def _layer(index: int, header: Mapping[str, Any], tensors: Tensors) -> Layer:
+    matrices = {}
+    for name, entry in header["matrices"].items():
+        bits, shape = int(entry["bits"]), (int(entry["rows"]), int(entry["columns"]))
+        codes = tensors.pop(f"layers.{index}.{name}.codes")
+        if bits == 32:
+            matrices[name] = Matrix(32, codes, np.zeros(0, np.float32))
+        else:
+            try:
+                if codes.dtype != np.uint8 or codes.ndim != 1:
+                    raise ModelError(
+                        f"packed codes are {codes.dtype} {list(codes.shape)}: expected uint8 bytes"
+                    )
+                unpacked = unpack_codes(codes, bits, shape)
+            except ModelError as error:
+                raise ModelError(f"layer {index}, matrix {name}: {error}") from error
+            matrices[name] = Matrix(bits, unpacked, tensors.pop(f"layers.{index}.{name}.steps"))
+    vectors = {name: tensors.pop(f"layers.{index}.{name}") for name in header["vectors"]}
+    signals = {name: _signal(value) for name, value in header["signals"].items()}
+    return Layer(str(header["kind"]), dict(header["options"]), matrices, vectors, signals)
+
+
+def read_model(path: str | Path) -> Model:
+    """Read a model file.
+
+    Raises ModelError, naming the file and the problem, for a missing, damaged or cut file, an unknown
+    version, a wrong checksum, and parts that do not fit together.
+    """
+    path = Path(path)
+    header, tensors = _load(path)
+    try:
+        model = Model(
+            units=Units.from_json(header["units"]),
+            features=FeatureConfig.model_validate(header["features"]),
+            mean=tensors.pop("mean"),
+            scale=tensors.pop("scale"),
+            layers=tuple(_layer(index, layer, tensors) for index, layer in enumerate(header["layers"])),
+            feat=None if header["feat"] is None else _signal(header["feat"]),
+            scheme=str(header["scheme"]),
+            provenance=dict(header["provenance"]),
+            card=str(header["card"]),
+        )
+        if tensors:
+            raise ModelError(f"the tensor {min(tensors)} belongs to no layer")
+        check_model(model)
+    except KeyError as error:
+        raise ModelError(f"{path}: {error.args[0]} is missing") from error
+    except (SpeechqError, ValidationError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ModelError(f"{path}: {error}") from error
+    return model

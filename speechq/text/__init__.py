@@ -1,0 +1,1 @@
+"""Units, text normalization, phone folding and error rates."""

@@ -1,0 +1,1 @@
+"""Training, fixed-point retraining, checkpoints."""

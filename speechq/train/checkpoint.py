@@ -1,0 +1,127 @@
+"""Checkpoints: one safetensors file with the network, the optimizer and all that a resumed run needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from speechq.config import FeatureConfig, ModelConfig
+from speechq.errors import ModelError, SpeechqError
+from speechq.files import replacing
+from speechq.nn.acoustic import AcousticModel
+from speechq.quant.scheme import parse_scheme
+from speechq.text.units import Units
+
+_FORMAT = "speechq-checkpoint-1"
+
+
+@dataclass
+class NetworkInfo:
+    """What is needed beside the weights to build, feed and pack a network."""
+
+    model: ModelConfig
+    features: FeatureConfig
+    units: Units
+    mean: Tensor
+    scale: Tensor
+    scheme: str = "float"
+    rule: str = "fixed"
+    per_row: bool = True
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> AcousticModel:
+        """A network of this shape with quantizers attached, weights not yet set."""
+        model = AcousticModel(self.model, self.features.dim, len(self.units))
+        scheme = parse_scheme(self.scheme)
+        if not scheme.is_float:
+            model.attach(scheme, self.rule, per_row=self.per_row)  # type: ignore[arg-type]
+        return model
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "model": self.model.model_dump(mode="json"),
+            "features": self.features.model_dump(mode="json"),
+            "units": self.units.to_json(),
+            "scheme": self.scheme,
+            "rule": self.rule,
+            "per_row": self.per_row,
+            "provenance": self.provenance,
+        }
+
+
+def save_checkpoint(
+    path: str | Path,
+    model: AcousticModel,
+    info: NetworkInfo,
+    progress: dict[str, Any] | None = None,
+    extra: dict[str, Tensor] | None = None,
+) -> None:
+    """Write network, ``extra`` tensors and ``progress`` (JSON) under a temporary name, then rename."""
+    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
+    tensors |= {"mean": info.mean, "scale": info.scale} | (extra or {})
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    header = {"format": _FORMAT, "info": json.dumps(info.to_json()), "progress": json.dumps(progress or {})}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata=header)
+
+
+def read_checkpoint(path: str | Path) -> tuple[NetworkInfo, dict[str, Any], dict[str, Tensor]]:
+    """``(info, progress, tensors)`` of a checkpoint; ModelError if it is none or is damaged."""
+    if not Path(path).is_file():
+        raise ModelError(f"{path}: no such checkpoint")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: not a checkpoint, or damaged ({error})") from error
+    if header.get("format") != _FORMAT:
+        found = header.get("format", "none")
+        raise ModelError(
+            f"{path}: not a checkpoint of this speechq: expected format {_FORMAT}, found {found}"
+        )
+    try:
+        tree = json.loads(header["info"])
+        info = NetworkInfo(
+            ModelConfig.model_validate(tree["model"]),
+            FeatureConfig.model_validate(tree["features"]),
+            Units.from_json(tree["units"]),
+            tensors.pop("mean"),
+            tensors.pop("scale"),
+            tree["scheme"],
+            tree["rule"],
+            tree["per_row"],
+            tree["provenance"],
+        )
+        progress = json.loads(header["progress"])
+    except (KeyError, ValueError, TypeError, AttributeError, SpeechqError) as error:
+        raise ModelError(f"{path}: damaged checkpoint header ({type(error).__name__}: {error})") from error
+    return info, progress, tensors
+
+
+def restore(model: AcousticModel, tensors: dict[str, Tensor]) -> None:
+    """Set the network's weights and steps from a checkpoint's tensors."""
+    own = {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
+    try:
+        model.load_state_dict(own)
+    except RuntimeError as error:
+        raise ModelError(f"the weights of a checkpoint do not fit its network ({error})") from error
+    for quantizer in model.quantizers():
+        quantizer.thaw_as_saved()
+
+
+def load_network(path: str | Path) -> tuple[AcousticModel, NetworkInfo]:
+    """A trained network with its quantizers, ready to run or to pack."""
+    info, _, tensors = read_checkpoint(path)
+    try:
+        model = info.build()
+        restore(model, tensors)
+    except SpeechqError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return model.eval(), info

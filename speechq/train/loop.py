@@ -1,0 +1,337 @@
+"""The training loop: from a dataset to a checkpoint; a run killed at any moment goes on to the same bits."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from speechq.config import AugmentConfig, TrainConfig
+from speechq.data.batches import Batch, Dataset, plan_batches, training_batch
+from speechq.errors import TrainingError
+from speechq.nn.acoustic import AcousticModel
+from speechq.nn.ctc import ctc_loss, least_frames
+from speechq.nn.layer import State
+from speechq.nn.norm import MaskedBatchNorm
+from speechq.progress import Bar, progress, say
+from speechq.train import distributed
+from speechq.train.checkpoint import NetworkInfo, read_checkpoint, restore, save_checkpoint
+from speechq.train.faults import blame_gradient, blame_loss
+from speechq.train.metrics import Log, metrics_log
+from speechq.train.optimizers import forget_changes, make_optimizer, optimizer_tensors, restore_optimizer
+from speechq.train.schedule import rate_at
+from speechq.train.score import score
+
+_GO_ON, _SAVE, _STOP = range(3)
+
+
+@dataclass
+class Job:
+    """One training run. ``before_step(model, share)`` gets the share of the training done, 0 to 1."""
+
+    name: str
+    folder: Path
+    model: AcousticModel
+    info: NetworkInfo
+    train: Dataset
+    train_ids: list[str]
+    dev: Dataset
+    dev_references: list[str]
+    config: TrainConfig
+    augment: AugmentConfig
+    before_step: Callable[[AcousticModel, float], None] | None = None
+    keep_best: bool = True
+
+
+@dataclass
+class Position:
+    """Where the run stands: ``batch`` of ``epoch`` comes next. ``*_epoch`` count from 1; -1: none."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best: float = math.inf
+    best_epoch: int = -1
+    retries: int = 0
+    rate: float = 0.0
+    previous: float = math.inf
+    accepted_epoch: int = -1
+    pivot: float = math.inf
+    pivot_epoch: int = -1
+    finished: bool = False
+    skipped: list[str] = field(default_factory=list)
+
+
+class Trainer:
+    """Runs a ``Job``. Files in its folder: ``last.ckpt``, ``best.ckpt``, ``metrics.jsonl``.
+
+    Everything random is drawn from the seed, the epoch and the position of the batch, so a resumed run needs
+    no state of a generator.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.config = job.config
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = job.model.to(self.device)
+        self.optimizer = make_optimizer(job.config, self.model)
+        self.position = Position(rate=job.config.learning_rate)
+        self.least = [least_frames(labels) for labels in job.train.labels]
+        self.items = self._usable_items()
+        self.carry = self.model.initial_state(job.config.max_rows)
+        self._stop = False
+        self._saved = time.monotonic()
+
+    def run(self) -> Path:
+        """Train to the end and return the checkpoint to use."""
+        job, config = self.job, self.config
+        self._resume()
+        if self.position.step == 0:
+            self._warn()
+        frames = [job.train.frames(item) for item in self.items]
+        with self._interruptible(), metrics_log(job.folder, self.position.step, self.position.epoch) as log:
+            while self.position.epoch < config.epochs and not self.position.finished:
+                rng = np.random.default_rng([config.seed, self.position.epoch])
+                plan = plan_batches(frames, config.batch_seconds, config.max_rows, job.train.features, rng)
+                batches = [[self.items[k] for k in batch] for batch in plan]
+                title = f"{job.name} epoch {self.position.epoch + 1}/{config.epochs}"
+                with progress(title, len(batches), "batches") as bar:
+                    bar.resume(self.position.batch)
+                    self._epoch(batches, bar, log)
+                self._end_epoch(log)
+                self._save("last.ckpt")
+                self._drop_left_behind()
+                self._end_if(self._level())
+        best = job.folder / "best.ckpt"
+        return best if job.keep_best and best.is_file() else job.folder / "last.ckpt"
+
+    def _usable_items(self) -> list[int]:
+        data = self.job.train
+        usable = [item for item in range(len(data)) if self.least[item] <= data.frames(item)]
+        self.position.skipped = [
+            self.job.train_ids[item] for item in sorted(set(range(len(data))) - set(usable))
+        ]
+        if not usable:
+            raise TrainingError(f"{self.job.name}: every training utterance is too short for its transcript")
+        return usable
+
+    def _warn(self) -> None:
+        """Name what cannot be used."""
+        skipped, dev = self.position.skipped, self.job.dev
+        if skipped:
+            names = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
+            say(f"{self.job.name}: {len(skipped)} utterances are too short for their transcript: {names}")
+        if not any(least_frames(labels) <= dev.frames(item) for item, labels in enumerate(dev.labels)):
+            say(f"{self.job.name}: every dev utterance is too short for its transcript; the dev loss stays 0")
+
+    def _epoch(self, batches: list[list[int]], bar: Bar, log: Log) -> None:
+        config, position = self.config, self.position
+        self.model.train()
+        while position.batch < len(batches):
+            share = (position.epoch + position.batch / len(batches)) / config.epochs
+            if self.job.before_step is not None:
+                self.job.before_step(self.model, share)
+            rate = position.rate if config.schedule == "retry" else rate_at(config, share)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            seed = (config.seed, position.epoch, position.batch)
+            batch = training_batch(
+                self.job.train, batches[position.batch], self.job.augment, self.least, seed
+            )
+            loss, norm = self._step(batch, seed)
+            position.batch += 1
+            position.step += 1
+            epoch = share * config.epochs
+            log({"step": position.step, "epoch": epoch, "loss": loss, "rate": rate, "grad_norm": norm})
+            bar.advance(1, f"loss {loss:.3f}")
+            level = self._level()
+            if level >= _SAVE:
+                self._save("last.ckpt")
+            self._end_if(level)
+
+    def _level(self) -> int:
+        """What is to be done now; all processes agree."""
+        due = time.monotonic() - self._saved > self.config.checkpoint_seconds
+        return distributed.largest(_STOP if self._stop else _SAVE if due else _GO_ON)
+
+    def _end_if(self, level: int) -> None:
+        if level >= _STOP:
+            raise KeyboardInterrupt
+
+    def _step(self, batch: Batch, seed: tuple[int, ...]) -> tuple[float, float]:
+        """One update; the loss per label of the whole batch and the gradient's norm."""
+        rows = list(range(distributed.rank(), len(batch.items), distributed.world()))
+        total = sum(len(labels) for labels in batch.labels)
+        fresh = np.random.default_rng([*seed, 1]).random(len(batch.items)) < self.config.fresh_share
+        # Masks of dropout and zoneout come from torch's generator.
+        torch.manual_seed(int(np.random.default_rng([*seed, 2, distributed.rank()]).integers(2**62)))
+        loss = torch.zeros((), device=self.device)
+        self.optimizer.zero_grad()
+        if rows:
+            x, lengths = batch.x[:, rows].to(self.device), batch.lengths[rows].to(self.device)
+            state = self._carried(rows, fresh)
+            with self._precision():
+                logits, after = self.model(x, lengths, state)
+            loss = ctc_loss(logits, [batch.labels[row] for row in rows], lengths) / total
+            if not torch.isfinite(loss):
+                raise TrainingError(f"{self._where()}: {blame_loss(self.model, x, lengths, state)}")
+            torch.autograd.backward(loss)
+            self._carry(rows, after)
+        # A frozen step keeps no gradient: its optimizer state would go on moving it.
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        whole = loss.detach().clone()
+        statistics = self._running_statistics()
+        distributed.sum_in_place([*gradients, *statistics, whole])
+        norm = nn.utils.get_total_norm(gradients)
+        if not torch.isfinite(norm):
+            raise TrainingError(f"{self._where()}: {blame_gradient(self.model)}")
+        nn.utils.clip_grads_with_norm_(parameters, self.config.clip, norm)
+        self.optimizer.step()
+        for quantizer in self.model.quantizers():
+            quantizer.keep_positive()
+        return float(whole), float(norm)
+
+    def _where(self) -> str:
+        return f"{self.job.name}: step {self.position.step + 1} (epoch {self.position.epoch + 1})"
+
+    def _running_statistics(self) -> list[torch.Tensor]:
+        """Those of batch normalization, scaled so that their sum over all processes is their mean."""
+        norms = [m for m in self.model.modules() if isinstance(m, MaskedBatchNorm) and not m.frozen]
+        found = [buffer for norm in norms for buffer in (norm.mean, norm.variance)]
+        for buffer in found if distributed.world() > 1 else ():
+            buffer.div_(distributed.world())
+        return found
+
+    def _carried(self, rows: list[int], fresh: NDArray[np.bool_]) -> list[State]:
+        """The state that each row starts from: its stream's, or zero."""
+        if not self.config.carry_state:
+            return self.model.initial_state(len(rows))
+        keep = torch.tensor([[0.0 if fresh[row] else 1.0] for row in rows], device=self.device)
+        return [tuple(part[..., rows, :] * keep for part in layer) for layer in self.carry]
+
+    def _carry(self, rows: list[int], after: list[State]) -> None:
+        for kept, new in zip(self.carry, after, strict=True):
+            for part, value in zip(kept, new, strict=True):
+                part[..., rows, :] = value.detach().to(part.dtype)
+
+    def _precision(self) -> contextlib.AbstractContextManager[Any]:
+        if self.config.precision == "bfloat16":
+            return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        return contextlib.nullcontext()
+
+    def _end_epoch(self, log: Log) -> None:
+        position, config, job = self.position, self.config, self.job
+        result = score(self.model, job.dev, job.dev_references, job.info.units, self.device)
+        position.epoch += 1
+        position.batch = 0
+        rates = {"dev_loss": result.loss, "dev_wer": result.wer, "dev_cer": result.cer}
+        log({"step": position.step, "epoch": position.epoch, **rates})
+        say(
+            f"{job.name}: epoch {position.epoch}/{config.epochs}  dev loss {result.loss:.3f}  "
+            f"WER {100 * result.wer:.1f} %  CER {100 * result.cer:.1f} %"
+        )
+        if result.cer < position.best:
+            position.best, position.best_epoch = result.cer, position.epoch
+            self._save("best.ckpt")
+        elif config.patience and position.epoch - position.best_epoch >= config.patience:
+            position.finished = True
+        if config.schedule == "retry":
+            self._retry(result.loss)
+
+    def _retry(self, loss: float) -> None:
+        """Fractal's schedule: after too many worse evaluations go back to the pivot with a lower rate.
+
+        The pivot is the state accepted before the last accepted one. States are named by their epoch, so that
+        a resumed run can repeat the end of an epoch.
+        """
+        position, config = self.position, self.config
+        if loss <= position.previous:
+            position.pivot, position.pivot_epoch = position.previous, position.accepted_epoch
+            position.previous, position.accepted_epoch = loss, position.epoch
+            position.retries = 0
+            self._save(_accepted(position.epoch))
+            return
+        position.retries += 1
+        if position.retries <= config.retries:
+            return
+        if position.pivot_epoch < 0:  # nothing was accepted before the last accepted state
+            position.pivot, position.pivot_epoch = position.previous, position.accepted_epoch
+        _, _, tensors = read_checkpoint(self.job.folder / _accepted(position.pivot_epoch))
+        restore(self.model, tensors)
+        forget_changes(self.optimizer)
+        position.previous, position.accepted_epoch = position.pivot, position.pivot_epoch
+        position.rate *= config.rate_factor
+        position.retries = 0
+        position.finished = position.finished or position.rate < config.min_rate
+
+    def _drop_left_behind(self) -> None:
+        """Remove accepted states that nothing can go back to."""
+        if distributed.is_first():
+            needed = {_accepted(self.position.accepted_epoch), _accepted(self.position.pivot_epoch)}
+            for path in self.job.folder.glob(_accepted("*")):
+                if path.name not in needed:
+                    path.unlink()
+
+    def _save(self, name: str) -> None:
+        self._saved = time.monotonic()
+        owned = [part for layer in self.carry for part in layer]
+        if distributed.world() > 1:
+            owned = [part.clone() for part in owned]
+            for part in owned:
+                mask = torch.zeros(part.shape[-2], 1, device=part.device)
+                mask[distributed.rank() :: distributed.world()] = 1.0
+                part.mul_(mask)
+            distributed.sum_in_place(owned)
+        if not distributed.is_first():
+            return
+        extra = {f"carry/{k}": part for k, part in enumerate(owned)}
+        extra |= {f"optimizer/{k}": v for k, v in optimizer_tensors(self.optimizer, self.model).items()}
+        save_checkpoint(self.job.folder / name, self.model, self.job.info, vars(self.position), extra)
+
+    def _resume(self) -> None:
+        path = self.job.folder / "last.ckpt"
+        if not path.is_file():
+            return
+        _, progress_made, tensors = read_checkpoint(path)
+        restore(self.model, tensors)
+        named = {k.removeprefix("optimizer/"): v for k, v in tensors.items() if k.startswith("optimizer/")}
+        restore_optimizer(self.optimizer, self.model, named)
+        for k, part in enumerate(part for layer in self.carry for part in layer):
+            part.copy_(tensors[f"carry/{k}"])
+        self.position = Position(**progress_made)
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C ends the run after the current step, with a checkpoint; a second Ctrl-C ends it at once."""
+
+        def stop(signum: int, frame: Any) -> None:
+            if self._stop:
+                raise KeyboardInterrupt
+            self._stop = True
+
+        try:
+            before = signal.signal(signal.SIGINT, stop)
+        except ValueError:  # not the main thread
+            yield
+            return
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def _accepted(epoch: int | str) -> str:
+    return f"accepted-{epoch}.ckpt"

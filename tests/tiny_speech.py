@@ -1,0 +1,142 @@
+"""Corpora of a few seconds: every letter is a tone. Enough for a small network to learn within seconds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+import speechq
+from speechq.config import AugmentConfig, DataConfig, FeatureConfig, Method, ModelConfig, TrainConfig
+from speechq.data.manifest import Utterance, write_manifest
+from speechq.data.shards import compute_store
+from speechq.nn.acoustic import AcousticModel
+from speechq.text.units import Units
+from speechq.train.checkpoint import NetworkInfo
+from speechq.train.data import make_dataset
+from speechq.train.loop import Job, Trainer
+from speechq.train.retrain import calibration_batch, start_network, stepper
+
+RATE = 16000
+ALPHABET = " ABCDEF"
+FEATURES = FeatureConfig(mels=20)
+NO_AUGMENT = AugmentConfig(time_masks=0, frequency_masks=0, shift=False)
+SOME_AUGMENT = AugmentConfig(time_masks=1, time_mask=6, frequency_masks=1, frequency_mask=4)
+
+
+def tones(text: str, rng: np.random.Generator) -> NDArray[np.float32]:
+    """0.15 s of a tone per letter, silence for a space, all over a little noise."""
+    pieces = []
+    for letter in text:
+        time = np.arange(int(RATE * rng.uniform(0.14, 0.17))) / RATE
+        pitch = 300.0 * 1.5 ** ALPHABET.index(letter)
+        window = np.hanning(len(time)) * (letter != " ")
+        pieces.append(0.4 * window * np.sin(2 * np.pi * pitch * time))
+    joined = np.concatenate([np.zeros(800), *pieces, np.zeros(800)])
+    return (joined + 1e-3 * rng.standard_normal(len(joined))).astype(np.float32)
+
+
+def random_text(rng: np.random.Generator) -> str:
+    """One to three words of one to four letters."""
+    words = ["".join(rng.choice(list(ALPHABET[1:]), rng.integers(1, 5))) for _ in range(rng.integers(1, 4))]
+    return " ".join(words)
+
+
+def write_split(folder: Path, split: str, count: int, seed: int = 1) -> list[Utterance]:
+    """``folder/<split>.jsonl`` and its recordings."""
+    rng = np.random.default_rng([seed, sum(map(ord, split))])
+    found = []
+    for k in range(count):
+        text = random_text(rng)
+        samples = tones(text, rng)
+        audio = folder / "audio" / f"{split}-{k}.wav"
+        audio.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(audio, samples, RATE)
+        found.append(Utterance(f"{split}-{k}", audio, len(samples) / RATE, text, f"speaker{k % 2}", "tones"))
+    write_manifest(folder / f"{split}.jsonl", found)
+    return found
+
+
+def write_corpus(folder: Path, train: int = 12, dev: int = 4, test: int = 4) -> Path:
+    """A folder that the corpus ``manifest`` reads."""
+    for split, count in (("train", train), ("dev", dev), ("test", test)):
+        write_split(folder, split, count)
+    return folder
+
+
+def make_job(
+    folder: Path,
+    *,
+    utterances: int = 8,
+    model: dict[str, Any] | None = None,
+    train: dict[str, Any] | None = None,
+    augment: AugmentConfig = NO_AUGMENT,
+    seed: int = 1,
+    **more: Any,
+) -> Job:
+    """A training run on tones in ``folder/run``; it is scored on what it is trained on."""
+    torch.set_num_threads(1)
+    spoken = write_split(folder, "train", utterances)
+    data = DataConfig(corpus="manifest", alphabet=ALPHABET, features=FEATURES)
+    units = Units.characters(ALPHABET)
+    stores = [
+        compute_store(spoken, FEATURES, folder / "features", augment=augment, copy=copy, workers=1)
+        for copy in range(augment.copies + 1)
+    ]
+    dataset = make_dataset(spoken, stores, units, data, stores[0])
+    config = ModelConfig(**{"cell": "sru", "layers": 2, "hidden": 32, **(model or {})})
+    settings = TrainConfig(
+        **{
+            "epochs": 3,
+            "batch_seconds": 8.0,
+            "max_rows": 4,
+            "learning_rate": 0.01,
+            "seed": seed,
+            **(train or {}),
+        }
+    )
+    torch.manual_seed(seed)
+    network = AcousticModel(config, FEATURES.dim, len(units))
+    info = NetworkInfo(
+        config, FEATURES, units, torch.from_numpy(dataset.mean), torch.from_numpy(dataset.scale)
+    )
+    return Job(
+        name="tiny",
+        folder=folder / "run",
+        model=network,
+        info=info,
+        train=dataset,
+        train_ids=[u.id for u in spoken],
+        dev=dataset,
+        dev_references=[u.text for u in spoken],
+        config=settings,
+        augment=augment,
+        **more,
+    )
+
+
+def make_retraining(folder: Path, method: Method, *, scheme: str = "w3a8", **more: Any) -> Job:
+    """A retraining run in ``folder/run`` from a float network that is trained first, if it is not there."""
+    start = folder / "float" / "final.ckpt"
+    if not start.is_file():
+        job = make_job(folder, train={"epochs": 2})
+        job.folder = folder / "float"
+        Trainer(job).run().rename(start)
+    job = make_job(folder, **more)
+    batch = calibration_batch(job.train, 4)
+    job.model, job.info = start_network(start, scheme, method, True, batch)
+    job.before_step = stepper(0.25)
+    job.keep_best = False
+    return job
+
+
+def environment() -> dict[str, str]:
+    """For a process that imports speechq from where this one does."""
+    root = str(Path(speechq.__file__).parents[1])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+    return os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
