@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "training/isa.h"
+#include "base/isa.h"
 
 namespace speechq::testing {
 
@@ -35,13 +35,13 @@ double dot(const Values<T>& a, const Values<T>& b) {
 // Sets each instruction set of this processor in turn, then the best one again.
 template <class F>
 void for_each_isa(const F& f) {
-  const auto all = training::available_isas();
-  for (training::Isa isa : all) {
-    training::set_isa(isa);
-    INFO("instruction set " << training::isa_name(isa));
+  const auto all = available_isas();
+  for (Isa isa : all) {
+    set_isa(isa);
+    INFO("instruction set " << isa_name(isa));
     f();
   }
-  training::set_isa(all.back());
+  set_isa(all.back());
 }
 
 // The derivative of loss() along `direction` at `values`, by a central difference.

@@ -3,10 +3,10 @@
 #include <thread>
 #include <vector>
 
+#include "base/pool.h"
 #include "support.h"
-#include "training/pool.h"
 
-using speechq::training::for_phases;
+using speechq::for_phases;
 
 TEST_CASE("every tile of every phase runs once, and after the phase before it") {
   for (int threads : {1, 2, 3, 8})

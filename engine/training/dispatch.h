@@ -1,7 +1,7 @@
 // Declares a kernel in the namespace of every instruction set and picks the one in use.
 #pragma once
 
-#include "training/isa.h"
+#include "base/isa.h"
 
 #if defined(SPEECHQ_X86)
 #define SPEECHQ_DECLARE_KERNEL(declaration) \
@@ -14,10 +14,10 @@
   namespace avx512 {                        \
   declaration;                              \
   }
-#define SPEECHQ_KERNEL(name)                                 \
-  (::speechq::training::isa() == Isa::avx512 ? &avx512::name \
-   : ::speechq::training::isa() == Isa::avx2 ? &avx2::name   \
-                                             : &generic::name)
+#define SPEECHQ_KERNEL(name)                       \
+  (::speechq::isa() == Isa::avx512 ? &avx512::name \
+   : ::speechq::isa() == Isa::avx2 ? &avx2::name   \
+                                   : &generic::name)
 #else
 #define SPEECHQ_DECLARE_KERNEL(declaration) \
   namespace generic {                       \

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/pool.h"
 #include "training/fake_quantize_kernel.h"
-#include "training/pool.h"
 
 namespace speechq::training {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/pool.h"
 #include "training/lstm_kernel.h"
-#include "training/pool.h"
 #include "training/product.h"
 
 namespace speechq::training {

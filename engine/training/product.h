@@ -6,7 +6,7 @@
 #include <memory>
 #include <new>
 
-#include "training/pool.h"
+#include "base/pool.h"
 #include "training/product_kernel.h"
 
 namespace speechq::training {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "training/pool.h"
+#include "base/pool.h"
 #include "training/qrnn_kernel.h"
 
 namespace speechq::training {

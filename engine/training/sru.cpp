@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "training/pool.h"
+#include "base/pool.h"
 #include "training/sru_kernel.h"
 
 namespace speechq::training {

@@ -1,4 +1,4 @@
-#include "training/pool.h"
+#include "base/pool.h"
 
 #include <unistd.h>
 
@@ -13,7 +13,7 @@
 #include <immintrin.h>
 #endif
 
-namespace speechq::training {
+namespace speechq {
 namespace {
 
 constexpr int kSpins = 2000;  // tens of microseconds: longer than a time step, too short to disturb others
@@ -151,4 +151,4 @@ void run_phases(std::int64_t phases, std::int64_t tiles, int threads, TileFuncti
     for (std::int64_t tile = 0; tile < tiles; ++tile) function(context, phase, tile);
 }
 
-}  // namespace speechq::training
+}  // namespace speechq

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-namespace speechq::training {
+namespace speechq {
 
 using TileFunction = void (*)(const void* context, std::int64_t phase, std::int64_t tile);
 
@@ -32,4 +32,4 @@ void for_tiles(std::int64_t tiles, int threads, const Function& function) {
   for_phases(1, tiles, threads, [&](std::int64_t, std::int64_t tile) { function(tile); });
 }
 
-}  // namespace speechq::training
+}  // namespace speechq

@@ -1,11 +1,16 @@
-#include "training/isa.h"
+#include "base/isa.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <stdexcept>
 
-namespace speechq::training {
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
+namespace speechq {
 namespace {
 
 Isa chosen_at_start() {
@@ -15,10 +20,6 @@ Isa chosen_at_start() {
   const std::string name = forced;
   for (Isa candidate : available)
     if (isa_name(candidate) == name) return candidate;
-#if defined(__aarch64__)
-  // The plain code of this architecture already is NEON code.
-  if (name == "neon") return Isa::generic;
-#endif
   throw std::invalid_argument("SPEECHQ_ISA=" + name +
                               " is not an instruction set of this processor; the best one is " +
                               isa_name(available.back()));
@@ -40,6 +41,8 @@ std::vector<Isa> available_isas() {
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
       result.push_back(Isa::avx512);
   }
+#elif defined(__aarch64__)
+  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) result.push_back(Isa::neon);
 #endif
   return result;
 }
@@ -60,9 +63,11 @@ std::string isa_name(Isa isa) {
       return "avx2";
     case Isa::avx512:
       return "avx512";
+    case Isa::neon:
+      return "neon";
     default:
       return "generic";
   }
 }
 
-}  // namespace speechq::training
+}  // namespace speechq

@@ -1,13 +1,13 @@
-// Which instruction set the training kernels use. Chosen once from the processor; the environment variable
+// Which instruction set the kernels use. Chosen once from the processor; the environment variable
 // SPEECHQ_ISA (generic, avx2, avx512, neon) or set_isa() forces another one, so that tests run every path.
 #pragma once
 
 #include <string>
 #include <vector>
 
-namespace speechq::training {
+namespace speechq {
 
-enum class Isa { generic, avx2, avx512 };
+enum class Isa { generic, avx2, avx512, neon };
 
 // The instruction sets that this processor can run, the slowest first.
 std::vector<Isa> available_isas();
@@ -20,4 +20,4 @@ void set_isa(Isa wanted);
 
 std::string isa_name(Isa isa);
 
-}  // namespace speechq::training
+}  // namespace speechq

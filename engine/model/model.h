@@ -1,0 +1,69 @@
+// A model file in memory: what docs/model-format.md describes, checked, the weights still packed.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace speechq::engine {
+
+// The file cannot be used; the message names the file (or "model" for bytes) and what is wrong.
+struct ModelError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// value = step * code, |code| <= qmax. bits 0: the signal is not rounded.
+struct Grid {
+  int bits = 0;
+  float step = 0;
+  bool on() const { return bits != 0; }
+  int qmax() const { return (1 << (bits - 1)) - 1; }
+};
+
+// 2 to 8 bits: the packed codes of the file, one step per row or one in all. 32 bits: float32 values, row by
+// row (perhaps not aligned), no steps.
+struct Matrix {
+  int bits = 0;
+  std::int64_t rows = 0, columns = 0;
+  const std::uint8_t* codes = nullptr;  // within Model::bytes
+  std::vector<float> steps;
+};
+
+enum class Kind { linear, sru, lstm, residual_lstm, qrnn, isru };
+
+struct Layer {
+  Kind kind = Kind::linear;
+  std::int64_t inputs = 0, units = 0;  // D and H (V for linear) of docs/model-format.md
+  std::map<std::string, Matrix> matrices;
+  std::map<std::string, std::vector<float>> vectors;  // row by row
+  Grid h, gate, cell, conv;
+  int variant = 0, window = 1, taps_left = 0, taps_right = 0;  // options of the kinds that have them
+  bool tanh = false;
+  float scale_x = 1;
+};
+
+struct Model {
+  std::vector<std::uint8_t> bytes;  // the whole file
+  std::string scheme;
+  std::vector<std::string> symbols;
+  std::string units_kind;
+  std::int64_t base_dim = 0, stack = 1, stride = 1;  // base_dim values per 10 ms frame
+  std::vector<float> mean, scale;                    // [base_dim]
+  Grid feat;
+  std::vector<Layer> layers;
+
+  std::int64_t inputs() const { return base_dim * stack; }
+  std::int64_t outputs() const { return layers.back().units; }
+};
+
+// Both throw ModelError for anything that docs/model-format.md does not allow. Memory beyond the file's size
+// stays within a small factor of it.
+Model read_model(const std::string& path);
+Model parse_model(std::vector<std::uint8_t> bytes, const std::string& name = "model");
+
+// Code `index` (row * columns + column) of a matrix of 2 to 8 bits.
+int code_at(const Matrix& matrix, std::int64_t index);
+
+}  // namespace speechq::engine
