@@ -66,4 +66,7 @@ Model parse_model(std::vector<std::uint8_t> bytes, const std::string& name = "mo
 // Code `index` (row * columns + column) of a matrix of 2 to 8 bits.
 int code_at(const Matrix& matrix, std::int64_t index);
 
+// The codes `first` to `first + count - 1` of a matrix of 2 to 8 bits, into `out`.
+void unpack_codes(const Matrix& matrix, std::int64_t first, std::int64_t count, std::int8_t* out);
+
 }  // namespace speechq::engine

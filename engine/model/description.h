@@ -1,0 +1,32 @@
+// The parts of a model's JSON header that stand for themselves: grids, features, units.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "model/json.h"
+#include "model/model.h"
+
+namespace speechq::engine {
+
+// A member of `object`; each throws ModelError naming `key` if it is missing or of another type.
+json::Value member_of(const json::Value& object, const char* key, json::Type type);
+std::int64_t integer_of(const json::Value& object, const char* key);
+std::string string_of(const json::Value& object, const char* key);
+
+// An integer of `object` from `low` to `high`; throws ModelError, calling it `what`, for anything else.
+std::int64_t bounded(const json::Value& object, const char* key, std::int64_t low, std::int64_t high,
+                     const std::string& what);
+
+// {"bits", "step"}. Throws ModelError naming the signal.
+Grid read_grid(const std::string& name, const json::Value& value);
+
+// Takes an object with the keys of `data.features` in a recipe, each with its default. Sets base_dim, stack
+// and stride.
+void read_features(const json::Value& features, Model& model);
+
+// Takes an object. Sets units_kind and symbols, of which there must be one per output of the network:
+// compared before the symbols are read, so that a damaged list takes no memory.
+void read_units(const json::Value& units, std::int64_t outputs, Model& model);
+
+}  // namespace speechq::engine

@@ -1,0 +1,147 @@
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <new>
+#include <string_view>
+#include <utility>
+
+#include "model/description.h"
+#include "model/json.h"
+#include "model/layers.h"
+#include "model/model.h"
+#include "model/safetensors.h"
+#include "model/sha256.h"
+
+namespace speechq::engine {
+namespace {
+
+using json::Type;
+using json::Value;
+
+constexpr const char* kFormat = "speechq";  // also the key of the metadata
+constexpr std::int64_t kVersion = 1;
+
+// SHA-256 over the header without its checksum and every tensor. As the header is canonical, leaving the
+// member out of the text gives what writing the others anew would give; another text gives another checksum.
+std::string checksum_of(std::string_view text, const Value& header, const std::deque<Tensor>& tensors) {
+  std::string_view before = text, after;
+  for (const json::Item& item : header.members()) {
+    if (!item.named("sha256")) continue;
+    const std::string_view value = item.value.text();
+    before = text.substr(0, static_cast<std::size_t>(item.key.data() - text.data()));
+    after = text.substr(static_cast<std::size_t>(value.data() + value.size() - text.data()));
+  }
+  if (!before.empty() && before.back() == ',')
+    before.remove_suffix(1);
+  else if (!after.empty() && after.front() == ',')
+    after.remove_prefix(1);
+  Sha256 hash;
+  hash.update(before);
+  hash.update(after);
+  for (const Tensor& tensor : tensors) {
+    hash.update("\n" + tensor.name + " " + value_type_name(tensor.type) + " " + tensor.shape_text() + "\n");
+    hash.update(tensor.data, static_cast<std::size_t>(tensor.size));
+  }
+  return hash.hex();
+}
+
+// The header, checked for the format, the version and the checksum.
+Value open_header(const Container& container) {
+  const std::string missing = "a safetensors file, but not of speechq (no header 'speechq'";
+  if (!container.header) throw ModelError(missing + ")");
+  const Value header = [&] {
+    try {
+      return json::parse(*container.header);
+    } catch (const json::Error& error) {
+      throw ModelError(missing + ": " + error.what() + ")");
+    }
+  }();
+  const auto is_text = [](const std::optional<Value>& value, const std::string& wanted) {
+    return value && value->type() == Type::string && value->string() == wanted;
+  };
+  if (header.type() != Type::object || !is_text(header.find("format"), kFormat))
+    throw ModelError("not a speechq model: the header's format is not 'speechq'");
+  const std::optional<Value> version = header.find("version");
+  if (!version || version->text() != std::to_string(kVersion))
+    throw ModelError("model format version " + (version ? version->shown() : "None") +
+                     "; this speechq reads version " + std::to_string(kVersion));
+  if (!is_text(header.find("sha256"), checksum_of(*container.header, header, container.tensors)))
+    throw ModelError("damaged: the checksum of its content is not the one in its header");
+  return header;
+}
+
+// `mean` and `scale`.
+std::vector<float> read_normalization(const char* name, TensorTable& tensors, std::int64_t base_dim) {
+  const Tensor& tensor = tensors.take(name);
+  if (!tensor.is(ValueType::float32, {base_dim}))
+    throw ModelError(std::string(name) + " is " + tensor.shape_text() + " " + value_type_name(tensor.type) +
+                     ": expected [" + std::to_string(base_dim) + "] float32, as the features have " +
+                     std::to_string(base_dim) + " values");
+  return floats_of(tensor);
+}
+
+void read_content(const Value& header, TensorTable& tensors, Model& model) {
+  read_features(member_of(header, "features", Type::object), model);
+  model.mean = read_normalization("mean", tensors, model.base_dim);
+  model.scale = read_normalization("scale", tensors, model.base_dim);
+  const Value feat = header.at("feat");
+  if (feat.type() != Type::null) model.feat = read_grid("feat", feat);
+  model.scheme = string_of(header, "scheme");
+  member_of(header, "card", Type::string);
+  member_of(header, "provenance", Type::object);
+  read_layers(member_of(header, "layers", Type::array), tensors, model);
+  read_units(member_of(header, "units", Type::object), model.outputs(), model);
+}
+
+Model parse(std::vector<std::uint8_t> bytes) {
+  Model model;
+  model.bytes = std::move(bytes);
+  const Container container = [&] {
+    try {
+      return read_safetensors(model.bytes.data(), model.bytes.size(), kFormat);
+    } catch (const std::runtime_error& error) {
+      throw ModelError(std::string("not a readable safetensors file, or cut short (") + error.what() + ")");
+    }
+  }();
+  const Value header = open_header(container);
+  TensorTable tensors(container.tensors);
+  read_content(header, tensors, model);
+  return model;
+}
+
+std::vector<std::uint8_t> read_file(const std::string& path) {
+  std::error_code problem;
+  if (!std::filesystem::is_regular_file(path, problem))
+    throw ModelError("no such file; expected a packed model (*.sqm)");
+  const auto size = static_cast<std::size_t>(std::filesystem::file_size(path, problem));
+  std::ifstream file(path, std::ios::binary);
+  std::vector<std::uint8_t> bytes(problem ? 0 : size);
+  if (problem || !file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size)))
+    throw ModelError("not a readable safetensors file, or cut short (it cannot be read)");
+  return bytes;
+}
+
+// Runs `read`, whose errors get the name in front.
+template <class Read>
+Model named(const std::string& name, const Read& read) {
+  try {
+    return read();
+  } catch (const std::bad_alloc&) {
+    throw ModelError(name + ": not a readable safetensors file (it does not fit into memory)");
+  } catch (const std::runtime_error& error) {
+    throw ModelError(name + ": " + error.what());
+  }
+}
+
+}  // namespace
+
+Model read_model(const std::string& path) {
+  return named(path, [&] { return parse(read_file(path)); });
+}
+
+Model parse_model(std::vector<std::uint8_t> bytes, const std::string& name) {
+  return named(name, [&] { return parse(std::move(bytes)); });
+}
+
+}  // namespace speechq::engine

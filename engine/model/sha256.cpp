@@ -1,0 +1,82 @@
+#include "model/sha256.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace speechq::engine {
+namespace {
+
+constexpr std::uint32_t kRounds[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+std::uint32_t rotated(std::uint32_t x, int n) { return x >> n | x << (32 - n); }
+
+}  // namespace
+
+void Sha256::block(const std::uint8_t* data) {
+  std::uint32_t w[64];
+  for (int t = 0; t < 16; ++t, data += 4)
+    w[t] =
+        std::uint32_t{data[0]} << 24 | std::uint32_t{data[1]} << 16 | std::uint32_t{data[2]} << 8 | data[3];
+  for (int t = 16; t < 64; ++t) {
+    const std::uint32_t s0 = rotated(w[t - 15], 7) ^ rotated(w[t - 15], 18) ^ w[t - 15] >> 3;
+    const std::uint32_t s1 = rotated(w[t - 2], 17) ^ rotated(w[t - 2], 19) ^ w[t - 2] >> 10;
+    w[t] = w[t - 16] + s0 + w[t - 7] + s1;
+  }
+  auto [a, b, c, d, e, f, g, h] = state_;
+  for (int t = 0; t < 64; ++t) {
+    const std::uint32_t s1 = rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25);
+    const std::uint32_t t1 = h + s1 + ((e & f) ^ (~e & g)) + kRounds[t] + w[t];
+    const std::uint32_t s0 = rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22);
+    const std::uint32_t t2 = s0 + ((a & b) ^ (a & c) ^ (b & c));
+    h = g;
+    g = f;
+    f = e;
+    e = d + t1;
+    d = c;
+    c = b;
+    b = a;
+    a = t1 + t2;
+  }
+  const std::uint32_t mixed[8] = {a, b, c, d, e, f, g, h};
+  for (std::size_t i = 0; i < 8; ++i) state_[i] += mixed[i];
+}
+
+void Sha256::update(const void* data, std::size_t size) {
+  if (size == 0) return;
+  const auto* bytes = static_cast<const std::uint8_t*>(data);
+  const std::size_t held = total_ % 64;
+  total_ += size;
+  if (held != 0) {
+    const std::size_t taken = std::min(64 - held, size);
+    std::memcpy(rest_.data() + held, bytes, taken);
+    bytes += taken;
+    size -= taken;
+    if (held + taken < 64) return;
+    block(rest_.data());
+  }
+  for (; size >= 64; bytes += 64, size -= 64) block(bytes);
+  std::memcpy(rest_.data(), bytes, size);
+}
+
+std::string Sha256::hex() {
+  const std::uint64_t bits = total_ * 8;
+  static constexpr std::uint8_t kFill[64] = {0x80};
+  update(kFill, 1 + (119 - total_ % 64) % 64);  // up to 8 bytes before the end of a block
+  std::uint8_t length[8];
+  for (int i = 0; i < 8; ++i) length[i] = static_cast<std::uint8_t>(bits >> (56 - 8 * i));
+  update(length, 8);
+  std::string result;
+  for (std::uint32_t word : state_)
+    for (int shift = 28; shift >= 0; shift -= 4) result += "0123456789abcdef"[word >> shift & 15];
+  return result;
+}
+
+}  // namespace speechq::engine

@@ -1,0 +1,456 @@
+// Damaged model files: each either loads or gives an error that names it, and none takes much memory.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "allocations.h"
+#include "model/json.h"
+#include "model/model.h"
+#include "model_writer.h"
+
+using namespace speechq::engine;
+using namespace speechq::testing;
+
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+using Random = std::mt19937;
+
+constexpr Kind kKinds[] = {Kind::sru, Kind::lstm, Kind::residual_lstm, Kind::qrnn, Kind::isru};
+
+std::size_t below(Random& random, std::size_t count) { return random() % count; }
+
+template <class T>
+const T& one_of(Random& random, const std::vector<T>& choices) {
+  return choices[below(random, choices.size())];
+}
+
+// Reads every code and value, so that the address sanitizer sees what lies outside the file. False if two
+// ways to read a code differ.
+bool readable(const Model& model) {
+  volatile std::uint8_t sink = 0;
+  for (const Layer& layer : model.layers)
+    for (const auto& [name, matrix] : layer.matrices) {
+      const std::int64_t count = matrix.rows * matrix.columns;
+      if (matrix.bits == 32) {
+        for (std::int64_t i = 0; i < 4 * count; ++i) sink = matrix.codes[i];
+        continue;
+      }
+      std::vector<std::int8_t> codes(static_cast<std::size_t>(count));
+      unpack_codes(matrix, 0, count, codes.data());
+      for (std::int64_t i = 0; i < count; ++i)
+        if (codes[static_cast<std::size_t>(i)] != code_at(matrix, i)) return false;
+    }
+  static_cast<void>(sink);
+  return true;
+}
+
+// What became of the damaged files.
+class Outcomes {
+ public:
+  void add(Bytes bytes) {
+    const auto size = static_cast<std::int64_t>(bytes.size());
+    std::string error;
+    AllocationMeter meter;
+    try {
+      const Model model = parse_model(std::move(bytes), "damaged.sqm");
+      note_peak(meter.peak(), size);
+      if (!readable(model)) FAIL("codes differ");
+      ++loaded;
+      return;
+    } catch (const ModelError& caught) {
+      error = caught.what();
+    }
+    note_peak(meter.peak(), size);
+    ++refused;
+    if (error.rfind("damaged.sqm: ", 0) != 0 || error.size() < 20) FAIL("not a useful message: " << error);
+    for (const char* stage : {"not a readable safetensors", "no header", "checksum", "layer ", "units: ",
+                              "features", "signal ", " is missing", "belongs to no layer", "does not belong",
+                              "bytes of codes", "not a finite", "a code is", "expected an integer"})
+      stages[stage] += error.find(stage) != std::string::npos;
+  }
+
+  int loaded = 0, refused = 0;
+  std::map<std::string, int> stages;  // how many of the errors hold each text
+
+ private:
+  static void note_peak(std::int64_t peak, std::int64_t size) {
+    if (peak > 4 * size + (1 << 20)) FAIL(peak << " bytes of memory for a file of " << size);
+  }
+};
+
+ModelSpec spec_of(Kind kind, unsigned seed) {
+  LayerSpec layer;
+  layer.kind = kind;
+  layer.units = 4 + seed % 3;
+  layer.bits = seed % 8 == 0 ? 32 : 2 + static_cast<int>(seed % 7);
+  layer.row_steps = seed % 2 == 0;
+  layer.gate = {8, 0.0078125f};
+  layer.taps_right = static_cast<int>(seed % 2);
+  layer.input_gate = seed % 2 == 1;
+  ModelSpec spec;
+  spec.seed = seed;
+  spec.layers = {layer, layer};
+  return spec;
+}
+
+Bytes truncated(const Bytes& bytes, std::size_t size) {
+  return Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));
+}
+
+// Where an element or member (with its key) and its value lie in a text.
+struct Part {
+  std::size_t begin, value, end;
+};
+
+void collect(const json::Value& value, const char* text, std::vector<Part>& parts) {
+  const bool keyed = value.type() == json::Type::object;
+  if (!keyed && value.type() != json::Type::array) return;
+  for (const json::Item& item : keyed ? value.members() : value.elements()) {
+    const std::string_view found = item.value.text();
+    const auto at = static_cast<std::size_t>(found.data() - text);
+    parts.push_back({keyed ? static_cast<std::size_t>(item.key.data() - text) : at, at, at + found.size()});
+    collect(item.value, text, parts);
+  }
+}
+
+// One edit of a JSON text: a value replaced, a part left out, doubled or moved, a key changed, or one byte.
+std::string edited(const std::string& text, Random& random) {
+  static const std::vector<std::string> kValues = {"0",
+                                                   "1",
+                                                   "-1",
+                                                   "2",
+                                                   "3",
+                                                   "4",
+                                                   "5",
+                                                   "7",
+                                                   "8",
+                                                   "9",
+                                                   "12",
+                                                   "16",
+                                                   "17",
+                                                   "31",
+                                                   "32",
+                                                   "33",
+                                                   "64",
+                                                   "127",
+                                                   "128",
+                                                   "255",
+                                                   "256",
+                                                   "1000000007",
+                                                   "2147483647",
+                                                   "2147483648",
+                                                   "-2147483648",
+                                                   "4294967295",
+                                                   "4294967296",
+                                                   "4294967298",
+                                                   "1152921504606846976",
+                                                   "2305843009213693953",
+                                                   "4611686018427387905",
+                                                   "9223372036854775807",
+                                                   "9223372036854775808",
+                                                   "-9223372036854775808",
+                                                   "18446744073709551617",
+                                                   "0.5",
+                                                   "-0.5",
+                                                   "1e-46",
+                                                   "1e39",
+                                                   "1e308",
+                                                   "1e309",
+                                                   "-0",
+                                                   "1.0",
+                                                   "8e0",
+                                                   "true",
+                                                   "false",
+                                                   "null",
+                                                   "\"\"",
+                                                   "\"in\"",
+                                                   "\"x\"",
+                                                   "\"sru\"",
+                                                   "\"lstm\"",
+                                                   "\"residual_lstm\"",
+                                                   "\"qrnn\"",
+                                                   "\"isru\"",
+                                                   "\"linear\"",
+                                                   "\"bias\"",
+                                                   "\"\\u0000\"",
+                                                   "\"\\ud83d\\ude00\"",
+                                                   "\"<blank>\"",
+                                                   "[]",
+                                                   "{}",
+                                                   "[0]",
+                                                   "[[]]",
+                                                   "{\"a\":1}",
+                                                   "{\"bits\":8,\"step\":0.5}",
+                                                   "NaN",
+                                                   "-",
+                                                   "[",
+                                                   "}",
+                                                   "\""};
+  std::vector<Part> parts;
+  const json::Value value = json::parse(text);
+  collect(value, text.data(), parts);
+  if (parts.empty()) return text + " ";
+  const Part part = one_of(random, parts), other = one_of(random, parts);
+  const auto cut = [&](const Part& p) { return text.substr(p.begin, p.end - p.begin); };
+  const auto spliced = [&](std::size_t begin, std::size_t end, const std::string& middle) {
+    return text.substr(0, begin) + middle + text.substr(end);
+  };
+  const auto value_of = [&](const Part& p) { return text.substr(p.value, p.end - p.value); };
+  switch (below(random, 8)) {
+    case 0:
+    case 1:
+    case 2:
+      return spliced(part.value, part.end, one_of(random, kValues));
+    case 3:
+      return spliced(part.value, part.end, value_of(other));
+    case 4: {  // left out, with a comma
+      std::size_t begin = part.begin, end = part.end;
+      if (end < text.size() && text[end] == ',')
+        ++end;
+      else if (text[begin - 1] == ',')
+        --begin;
+      return spliced(begin, end, "");
+    }
+    case 5:
+      return spliced(part.end, part.end, "," + cut(below(random, 2) == 0 ? part : other));
+    case 6:  // the key
+      if (part.begin == part.value) return spliced(part.value, part.end, one_of(random, kValues));
+      return spliced(part.begin + 1, part.begin + 1, "x");
+    default: {
+      std::string flipped = text;
+      const std::size_t at = below(random, text.size());
+      flipped[at] = static_cast<char>(flipped[at] ^ (1 << below(random, 7)));
+      return flipped;
+    }
+  }
+}
+
+// Edits until the text is no JSON any more, at most `count` of them.
+std::string edited(std::string text, Random& random, std::size_t count) {
+  for (; count > 0; --count) {
+    try {
+      json::parse(text);
+    } catch (const json::Error&) {
+      break;
+    }
+    text = edited(text, random);
+  }
+  return text;
+}
+
+// One change of the tensors.
+void damage_tensors(ModelParts& parts, Random& random) {
+  static const std::vector<std::int64_t> kSizes = {
+      0, 1, 2, 3, 8, 255, -1, 1 << 20, INT64_MAX, INT64_MAX / 2 + 1, INT64_MIN, std::int64_t{1} << 32};
+  static const std::vector<std::uint32_t> kFloats = {0x7fc00000, 0x7f800000, 0xff800000, 0x7f7fffff, 1, 0};
+  static const std::vector<std::string> kTypes = {"F32", "U8", "I8", "F64", "BF16", "BOOL", "", "f32"};
+  if (parts.tensors.empty()) return;
+  TensorParts& tensor = parts.tensors[below(random, parts.tensors.size())];
+  TensorParts& other = parts.tensors[below(random, parts.tensors.size())];
+  switch (below(random, 12)) {
+    case 0:
+      parts.tensors.erase(parts.tensors.begin() + (&tensor - parts.tensors.data()));
+      break;
+    case 1: {
+      TensorParts copy = tensor;
+      copy.name += below(random, 2) == 0 ? "x" : "";
+      parts.tensors.push_back(std::move(copy));
+      break;
+    }
+    case 2:
+      tensor.name = other.name + (below(random, 2) == 0 ? "" : ".steps");
+      break;
+    case 3:
+      tensor.type = one_of(random, kTypes);
+      break;
+    case 4:
+      std::swap(tensor.data, other.data);
+      std::swap(tensor.shape, other.shape);
+      std::swap(tensor.type, other.type);
+      break;
+    case 5:
+      tensor.shape.push_back(one_of(random, kSizes));
+      break;
+    case 6:
+      if (!tensor.shape.empty()) tensor.shape[below(random, tensor.shape.size())] = one_of(random, kSizes);
+      break;
+    case 7:
+      std::reverse(tensor.shape.begin(), tensor.shape.end());
+      break;
+    case 8:  // the last size and the bytes change together
+      if (tensor.shape.empty()) break;
+      tensor.shape.back() = static_cast<std::int64_t>(below(random, 100));
+      tensor.data.resize(
+          static_cast<std::size_t>(tensor.shape[0] * (tensor.shape.size() > 1 ? tensor.shape[1] : 1)) %
+          100'000 * (tensor.type == "U8" ? 1 : 4));
+      break;
+    case 9:
+      if (tensor.data.size() >= 4)
+        std::memcpy(tensor.data.data() + below(random, tensor.data.size() / 4) * 4, &one_of(random, kFloats),
+                    4);
+      break;
+    default:
+      if (!tensor.data.empty())
+        tensor.data[below(random, tensor.data.size())] ^= static_cast<std::uint8_t>(1 << below(random, 8));
+      break;
+  }
+}
+
+// The container's JSON header changed as a text.
+Bytes outer_edited(const Bytes& bytes, Random& random) {
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), 8);
+  const auto end = bytes.begin() + 8 + static_cast<std::ptrdiff_t>(length);
+  return container(edited(std::string(bytes.begin() + 8, end), random, 1 + below(random, 2)),
+                   Bytes(end, bytes.end()));
+}
+
+}  // namespace
+
+TEST_CASE("every cut of a model file is refused") {
+  for (Kind kind : kKinds) {
+    const Bytes bytes = write_model(spec_of(kind, 3));
+    Outcomes outcomes;
+    // Around the ends of the regions each length, elsewhere one of seven.
+    std::uint64_t header = 0;
+    std::memcpy(&header, bytes.data(), 8);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      const auto near = [&](std::size_t place) { return size + 20 > place && size < place + 20; };
+      if (near(0) || near(8 + header) || near(bytes.size()) || size % 7 == 0)
+        outcomes.add(truncated(bytes, size));
+    }
+    CHECK(outcomes.loaded == 0);
+    CHECK(outcomes.refused > 400);
+  }
+}
+
+TEST_CASE("flipped bits") {
+  for (Kind kind : kKinds) {
+    Random random(11 + static_cast<unsigned>(kind));
+    Outcomes outcomes;
+    for (int n = 0; n < 1500; ++n) {
+      Bytes bytes = write_model(spec_of(kind, 1 + static_cast<unsigned>(n) % 16));
+      std::uint64_t header = 0;
+      std::memcpy(&header, bytes.data(), 8);
+      const std::size_t ends[] = {8, 8 + static_cast<std::size_t>(header), bytes.size()};
+      for (std::size_t flips = 1 + below(random, 4); flips > 0; --flips)
+        bytes[below(random, ends[below(random, 3)])] ^= static_cast<std::uint8_t>(1 << below(random, 8));
+      outcomes.add(std::move(bytes));
+    }
+    // A flip may turn a blank behind the header into another blank; all else is found.
+    CHECK(outcomes.refused > 1400);
+    CHECK(outcomes.stages["checksum"] > 100);
+    CHECK(outcomes.stages["not a readable safetensors"] > 200);
+  }
+}
+
+TEST_CASE("changed containers") {
+  for (Kind kind : kKinds) {
+    Random random(23 + static_cast<unsigned>(kind));
+    Outcomes outcomes;
+    for (int n = 0; n < 1500; ++n)
+      outcomes.add(outer_edited(write_model(spec_of(kind, 1 + static_cast<unsigned>(n) % 16)), random));
+    CHECK(outcomes.refused > 1200);
+    CHECK(outcomes.stages["not a readable safetensors"] > 800);
+  }
+}
+
+TEST_CASE("changed headers and tensors with the right checksum") {
+  std::map<std::string, int> stages;
+  for (Kind kind : kKinds) {
+    Random random(37 + static_cast<unsigned>(kind));
+    Outcomes outcomes;
+    for (int n = 0; n < 4000; ++n) {
+      ModelParts parts = model_parts(spec_of(kind, 1 + static_cast<unsigned>(n) % 16));
+      const std::size_t what = below(random, 4);
+      if (what != 0) parts.header = edited(parts.header, random, 1 + below(random, 2));
+      if (what == 0 || what == 3) damage_tensors(parts, random);
+      outcomes.add(assemble(parts));
+    }
+    CHECK(outcomes.loaded > 100);
+    CHECK(outcomes.refused > 2000);
+    CHECK(outcomes.stages["checksum"] < 1000);
+    for (const auto& [stage, count] : outcomes.stages) stages[stage] += count;
+  }
+  for (const auto& [stage, count] : stages) {
+    INFO(stage);
+    CHECK(count > 10);
+  }
+}
+
+TEST_CASE("texts that blow up in memory if one is careless") {
+  const auto repeated = [](const std::string& unit, std::size_t count) {
+    std::string text;
+    for (std::size_t i = 0; i < count; ++i) text += (i == 0 ? "" : ",") + unit;
+    return text;
+  };
+  const auto numbered = [](const std::string& before, const std::string& after, int count) {
+    std::string text;
+    for (int i = 0; i < count; ++i) text += (i == 0 ? "" : ",") + before + std::to_string(i) + after;
+    return text;
+  };
+  constexpr std::size_t kMany = 300'000;
+  Outcomes outcomes;
+  const std::vector<std::string> outers = {
+      "{\"a\":[" + repeated("0", kMany) + "]}",
+      "{\"a\":[" + repeated("[]", kMany) + "]}",
+      "{" + repeated("\"\":0", kMany) + "}",
+      "{" + numbered("\"", "\":0", kMany) + "}",
+      "{" + numbered("\"", R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})", kMany) + "}",
+      "{\"a\":{\"dtype\":\"U8\",\"shape\":[" + repeated("1", kMany) + "],\"data_offsets\":[0,0]}}",
+      "{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[" + repeated("0", kMany) + "]}}",
+      "{\"__metadata__\":{" + numbered("\"", "\":\"\"", kMany) + "}}",
+      "{\"__metadata__\":{\"speechq\":\"" + std::string(kMany * 4, '[') + "\"}}",
+      "{\"__metadata__\":{\"speechq\":\"[" + repeated("0", kMany) + "]\"}}",
+  };
+  for (const std::string& outer : outers) outcomes.add(container(outer, {}));
+
+  const auto with = [&](const std::string& from, const std::string& to) {
+    ModelParts parts = model_parts({});
+    const std::size_t at = parts.header.find(from);
+    REQUIRE(at != std::string::npos);
+    parts.header.replace(at, from.size(), to);
+    outcomes.add(assemble(parts));
+  };
+  with("\"layers\":[", "\"layers\":[" + repeated("{}", kMany) + ",");
+  with("\"layers\":[",
+       "\"layers\":[" +
+           repeated(R"({"kind":"linear","matrices":{},"options":{},"signals":{},"vectors":[]})", 30'000) +
+           ",");
+  with("\"vectors\":[", "\"vectors\":[" + repeated("\"\"", kMany) + ",");
+  with("\"matrices\":{", "\"matrices\":{" + numbered("\"", "\":0", kMany) + ",");
+  with("\"symbols\":[", "\"symbols\":[" + repeated("\"\"", kMany) + ",");
+  with("\"symbols\":[\"<blank>\"", "\"symbols\":[\"<blank>\"," + repeated("\"A\"", kMany));
+  with("\"card\":\"", "\"card\":\"" + std::string(kMany * 4, 'x'));
+  with("\"provenance\":{", "\"provenance\":{" + numbered("\"", "\":0", kMany) + ",");
+  CHECK(outcomes.loaded == 2);
+
+  // Large numbers of small parts that are all as they should be, but for the end of the list.
+  ModelSpec spec;
+  spec.layers.assign(3000, LayerSpec());
+  for (LayerSpec& layer : spec.layers) layer.units = 1;
+  spec.layers[0].kind = Kind::lstm;
+  spec.mels = 8;
+  outcomes.add(write_model(spec));
+  spec.layers.assign(3000, spec.layers[0]);
+  for (LayerSpec& layer : spec.layers) layer.kind = Kind::qrnn, layer.window = 1, layer.h = {};
+  outcomes.add(write_model(spec));
+  CHECK(outcomes.loaded == 4);
+  spec.layers.clear();
+  spec.output_bits = 2;
+  spec.stack = 1;
+  spec.symbols.resize(1);
+  for (std::size_t i = 0; i < 100'000; ++i) spec.symbols.push_back(std::to_string(i));
+  outcomes.add(write_model(spec));
+  for (std::size_t i = 1; i < spec.symbols.size(); ++i) spec.symbols[i] = "A";
+  outcomes.add(write_model(spec));
+  CHECK(outcomes.loaded == 4);
+}
