@@ -8,4 +8,5 @@ NB_MODULE(_native, m) {
   speechq::bindings::bind_sru(m);
   speechq::bindings::bind_lstm(m);
   speechq::bindings::bind_qrnn(m);
+  speechq::bindings::bind_network(m);
 }

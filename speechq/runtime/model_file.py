@@ -87,33 +87,44 @@ def _layer_tensors(index: int, layer: Layer) -> Tensors:
     return tensors
 
 
+def model_bytes(model: Model) -> bytes:
+    """The content of a model file; equal models give equal bytes.
+
+    Raises ModelError if the parts of the model do not fit together or cannot be written as JSON.
+    """
+    check_model(model)
+    tensors: Tensors = {"mean": model.mean, "scale": model.scale}
+    for index, layer in enumerate(model.layers):
+        tensors |= _layer_tensors(index, layer)
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "scheme": model.scheme,
+        "units": model.units.to_json(),
+        "features": model.features.model_dump(mode="json"),
+        "feat": None if model.feat is None else _signal_header(model.feat),
+        "layers": [_layer_header(layer) for layer in model.layers],
+        "provenance": model.provenance,
+        "card": model.card,
+    }
+    try:
+        header["sha256"] = _checksum(header, tensors)
+        contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+        # One metadata entry only: safetensors does not promise an order of several.
+        return bytes(save(contiguous, {_KEY: _canonical(header).decode("ascii")}))
+    except (TypeError, ValueError) as error:
+        raise ModelError(str(error)) from error
+
+
 def write_model(path: str | Path, model: Model) -> None:
-    """Write ``model`` to ``path``; equal models give equal bytes.
+    """Write ``model`` to ``path``.
 
     Raises ModelError, naming the file, if the parts of the model do not fit together or cannot be written as
     JSON.
     """
     try:
-        check_model(model)
-        tensors: Tensors = {"mean": model.mean, "scale": model.scale}
-        for index, layer in enumerate(model.layers):
-            tensors |= _layer_tensors(index, layer)
-        header: dict[str, Any] = {
-            "format": FORMAT,
-            "version": VERSION,
-            "scheme": model.scheme,
-            "units": model.units.to_json(),
-            "features": model.features.model_dump(mode="json"),
-            "feat": None if model.feat is None else _signal_header(model.feat),
-            "layers": [_layer_header(layer) for layer in model.layers],
-            "provenance": model.provenance,
-            "card": model.card,
-        }
-        header["sha256"] = _checksum(header, tensors)
-        contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-        # One metadata entry only: safetensors does not promise an order of several.
-        data = save(contiguous, {_KEY: _canonical(header).decode("ascii")})
-    except (ModelError, TypeError, ValueError) as error:
+        data = model_bytes(model)
+    except ModelError as error:
         raise ModelError(f"{path}: this model cannot be written: {error}") from error
     with replacing(path) as temporary:
         temporary.write_bytes(data)

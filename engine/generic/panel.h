@@ -1,0 +1,57 @@
+// How weights lie in memory: the order in which the products read them, at exactly their number of bits.
+//
+// The rows of a matrix are the `parts` (gates) of `units` units. A row block is 16 rows: one part of 16
+// units. The row blocks of the same units are interleaved column by column, so that memory is read in one
+// stream while they share what they are multiplied with. Units are padded to 16, columns to 32.
+//
+// Codes of 2 to 8 bits: a row block consists of superblocks of 32 columns, 64 * bits bytes each; those of the
+// same columns lie side by side, part by part. Groups of four columns, one per row, make a vector of 64
+// fields (row * 4 + column % 4); the eight vectors of a superblock are stored as bit planes, each of whole
+// 64-byte lines:
+//   4 bits (of 4, 5, 6, 7):  line q holds vectors 2q (low) and 2q + 1 (high half of each byte), 4 lines
+//   2 bits (of 2, 3, 6, 7):  line q holds vectors 4q to 4q + 3, from the low bits upwards, 2 lines
+//   1 bit (of 3, 5, 7):      one line holds all eight
+//   8 bits:                  a line per vector
+// The low bits of a field are in the first plane. A field is code + 2^(bits-1), so that it is never negative.
+//
+// 32 bits: for every column 16 floats of each part.
+#pragma once
+
+#include <cstdint>
+
+#include "model/model.h"
+
+namespace speechq::engine {
+
+constexpr int kRows = 16;
+constexpr int kDepth = 32;
+constexpr int kLine = 64;
+
+inline std::int64_t blocks_of(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
+
+struct Panels {
+  int bits = 0;
+  std::int64_t parts = 1, units = 0, columns = 0;
+  const std::uint8_t* data = nullptr;
+
+  std::int64_t unit_blocks() const { return blocks_of(units, kRows); }
+  std::int64_t depth_blocks() const { return blocks_of(columns, kDepth); }
+  // Bytes of a superblock, or of a column of 16 floats; and how many of them a row block has.
+  std::int64_t piece_bytes() const { return bits == 32 ? kRows * 4 : kLine * bits; }
+  std::int64_t pieces() const { return bits == 32 ? columns : depth_blocks(); }
+  std::int64_t unit_block_bytes() const { return parts * pieces() * piece_bytes(); }
+  std::int64_t bytes() const { return unit_blocks() * unit_block_bytes(); }
+  // From a piece of a row block to the next one.
+  std::int64_t stride() const { return parts * piece_bytes(); }
+  const std::uint8_t* row_block(std::int64_t unit_block, std::int64_t part = 0) const {
+    return data + unit_block * unit_block_bytes() + part * piece_bytes();
+  }
+};
+
+// Fills `out` (bytes() of the result) from the packed codes of a model file.
+Panels pack_panels(const Matrix& matrix, std::int64_t parts, std::uint8_t* out);
+
+// The fields of the eight vectors of a superblock, minus 2^(bits-1): out[vector * 64 + row * 4 + column % 4].
+void unpack_superblock(int bits, const std::uint8_t* superblock, std::int8_t* out);
+
+}  // namespace speechq::engine

@@ -1,0 +1,148 @@
+#include "network/network.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "network/affine.h"
+#include "network/check_integer.h"
+#include "network/layers.h"
+
+namespace speechq::engine {
+namespace {
+
+// Gates of a matrix: what its rows are divided into.
+std::int64_t parts_of(const Layer& layer, const std::string& name) {
+  if (name != "in" && name != "rec") return 1;
+  return layer.kind == Kind::linear ? 1 : layer.matrices.at(name).rows / layer.units;
+}
+
+std::size_t store_size(const Model& model) {
+  std::size_t bytes = 0;
+  for (const Layer& layer : model.layers)
+    for (const auto& [name, matrix] : layer.matrices)
+      bytes += static_cast<std::size_t>(stored_bytes(matrix, parts_of(layer, name)));
+  return bytes;
+}
+
+std::unique_ptr<LayerRunner> make_layer(const Layer& layer, const Grid& input, Mode mode,
+                                        WeightStore& store) {
+  switch (layer.kind) {
+    case Kind::sru:
+      return make_sru(layer, input, mode, store);
+    case Kind::lstm:
+    case Kind::residual_lstm:
+      return make_lstm(layer, input, mode, store);
+    case Kind::qrnn:
+      return make_qrnn(layer, input, mode, store);
+    case Kind::isru:
+      return make_isru(layer, input, mode, store);
+    default:
+      return make_linear(layer, input, mode, store);
+  }
+}
+
+}  // namespace
+
+Network::Network(const Model& model, Mode mode)
+    : inputs_(model.inputs()), outputs_(model.outputs()), feat_(model.feat), store_(store_size(model)) {
+  if (mode == Mode::integer) check_integer(model);
+  Grid grid = feat_;
+  for (const Layer& layer : model.layers) {
+    layers_.push_back(make_layer(layer, grid, mode, store_));
+    grid = layer.h;
+    for (const auto& [name, matrix] : layer.matrices) {
+      const std::int64_t count = matrix.rows * matrix.columns;
+      weight_bytes_ += matrix.bits == 32 ? 4 * count : (count * matrix.bits + 7) / 8;
+      vector_bytes_ += 16 * matrix.rows;
+    }
+    for (const auto& [name, vector] : layer.vectors)
+      vector_bytes_ += 8 * static_cast<std::int64_t>(vector.size());
+    if (mode == Mode::integer) vector_bytes_ += 2 * 2 * kTableHalf * static_cast<std::int64_t>(2);
+  }
+}
+
+StreamState Network::start() const {
+  StreamState state;
+  state.layers.resize(layers_.size());
+  for (std::size_t k = 0; k < layers_.size(); ++k) layers_[k]->start(state.layers[k]);
+  return state;
+}
+
+std::int64_t Network::memory_bytes() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::int64_t bytes = static_cast<std::int64_t>(store_.size()) + vector_bytes_;
+  for (const auto& arena : idle_) bytes += static_cast<std::int64_t>(arena->size());
+  return bytes;
+}
+
+void Network::run(std::vector<StreamFrames>& streams, int block, int threads, bool finish,
+                  Profile* profile) const {
+  std::unique_ptr<Arena> arena;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!idle_.empty()) {
+      arena = std::move(idle_.back());
+      idle_.pop_back();
+    }
+  }
+  if (arena == nullptr) arena = std::make_unique<Arena>();
+  std::int64_t longest = 0;
+  for (const StreamFrames& stream : streams) longest = std::max(longest, stream.frames);
+  for (std::int64_t first = 0; first < longest || (finish && first == 0); first += block) {
+    const bool last = first + block >= longest;
+    run_block(streams, first, block, threads, finish && last, *arena, profile);
+    arena->reset();
+  }
+  std::lock_guard<std::mutex> lock(mutex_);
+  idle_.push_back(std::move(arena));
+}
+
+void Network::run_block(std::vector<StreamFrames>& streams, std::int64_t first, int size, int threads,
+                        bool finish, Arena& arena, Profile* profile) const {
+  Block block;
+  block.streams = static_cast<int>(streams.size());
+  block.states.resize(streams.size());
+  block.finish = finish;
+  block.threads = threads;
+  block.arena = &arena;
+  block.profile = profile;
+  for (const StreamFrames& stream : streams)
+    block.lengths.push_back(static_cast<int>(std::clamp<std::int64_t>(stream.frames - first, 0, size)));
+  Signal signal = features(streams, first, block);
+  for (std::size_t k = 0; k < layers_.size(); ++k) {
+    for (std::size_t s = 0; s < streams.size(); ++s) block.states[s] = &streams[s].state->layers[k];
+    // A layer without look-ahead has nothing to do without frames; at the end one with it may have.
+    if (block.frames() == 0 && !finish) return;
+    signal = layers_[k]->run(signal, block);
+  }
+  scores(signal, block, streams);
+}
+
+Signal Network::features(const std::vector<StreamFrames>& streams, std::int64_t first,
+                         const Block& block) const {
+  const Signal signal = block.signal(inputs_, feat_);
+  const auto padding = static_cast<std::size_t>((signal.stride - signal.width) * signal.value_bytes());
+  for (int n = 0; n < block.columns(); ++n) {
+    if (!block.has(n)) continue;
+    const StreamFrames& stream = streams[static_cast<std::size_t>(n % block.streams)];
+    const float* x = stream.features + (first + n / block.streams) * inputs_;
+    if (feat_.on())
+      kernels().cells.quantize(x, inputs_, feat_, signal.codes + n * signal.stride);
+    else
+      std::memcpy(signal.row(n), x, static_cast<std::size_t>(inputs_) * sizeof(float));
+    std::memset(signal.row(n, signal.width), 0, padding);
+  }
+  return signal;
+}
+
+void Network::scores(const Signal& logits, const Block& block, std::vector<StreamFrames>& streams) const {
+  for (int n = 0; n < block.columns(); ++n) {
+    if (!block.has(n)) continue;
+    std::vector<float>& to = streams[static_cast<std::size_t>(n % block.streams)].scores;
+    to.resize(to.size() + static_cast<std::size_t>(outputs_));
+    kernels().cells.log_softmax(logits.values + n * logits.stride, outputs_,
+                                to.data() + to.size() - outputs_);
+  }
+}
+
+}  // namespace speechq::engine

@@ -1,0 +1,61 @@
+// A loaded model: packed weights and layers, shared by any number of threads; and the state of one stream.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "network/layer.h"
+
+namespace speechq::engine {
+
+constexpr int kMostFrames = 64;
+
+// What a stream keeps between blocks; used by one thread at a time.
+struct StreamState {
+  std::vector<LayerState> layers;
+};
+
+// Frames of one stream in, log-probabilities of the frames that became ready out.
+struct StreamFrames {
+  StreamState* state = nullptr;
+  const float* features = nullptr;  // [frames][inputs], normalized and stacked
+  std::int64_t frames = 0;
+  std::vector<float> scores;  // [ready][outputs]; appended to
+};
+
+class Network {
+ public:
+  // Throws ModelError for a model that the mode cannot run. The model's bytes are not needed afterwards.
+  Network(const Model& model, Mode mode);
+
+  StreamState start() const;
+
+  // Runs all streams together, `block` frames of each at a time (1 to 64). With `finish` the streams end:
+  // what look-ahead held back comes out, and their states are of no further use.
+  void run(std::vector<StreamFrames>& streams, int block, int threads, bool finish,
+           Profile* profile = nullptr) const;
+
+  std::int64_t inputs() const { return inputs_; }
+  std::int64_t outputs() const { return outputs_; }
+  // Packed codes, float weights: what a block reads once.
+  std::int64_t weight_bytes() const { return weight_bytes_; }
+  // Everything that is kept: weights as they lie in memory, vectors and tables (about), idle workspaces.
+  std::int64_t memory_bytes() const;
+
+ private:
+  void run_block(std::vector<StreamFrames>& streams, std::int64_t first, int block, int threads, bool finish,
+                 Arena& arena, Profile* profile) const;
+  Signal features(const std::vector<StreamFrames>& streams, std::int64_t first, const Block& block) const;
+  void scores(const Signal& logits, const Block& block, std::vector<StreamFrames>& streams) const;
+
+  std::int64_t inputs_, outputs_, weight_bytes_ = 0, vector_bytes_ = 0;
+  Grid feat_;
+  WeightStore store_;
+  std::vector<std::unique_ptr<LayerRunner>> layers_;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Arena>> idle_;
+};
+
+}  // namespace speechq::engine
