@@ -73,10 +73,11 @@ def models(draw: st.DrawFn) -> Model:
 
 
 def modes_of(model: Model) -> list[Mode]:
-    signals = model.layers[0].signals
-    whole = model.feat is not None and "gate" in signals and signals["gate"].bits >= 8
-    matrices = model.layers[0].matrices["in"].bits != 32
-    return ["hybrid", "integer"] if whole and matrices and signals["cell"].bits == 16 else ["hybrid"]
+    bits = {name: signal.bits for name, signal in model.layers[0].signals.items()}
+    integers = model.feat is not None and model.layers[0].matrices["in"].bits != 32
+    if integers and bits.get("gate", 0) >= 8 and bits.get("cell") == 16:
+        return ["hybrid", "integer"]
+    return ["hybrid"]
 
 
 def same_bits(found: FloatArray, expected: FloatArray) -> None:
