@@ -28,7 +28,8 @@ test-python: $(VENV)/.installed-dev
 	$(BIN)/pytest -n $(JOBS) -m "not slow"
 
 test-cpp: $(VENV)/.installed-dev
-	$(BIN)/cmake -S . -B build/tests -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DSPEECHQ_TESTS=ON \
+	$(BIN)/cmake -S . -B build/tests -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	    -DPython_EXECUTABLE=$(abspath $(BIN))/python -DSPEECHQ_TESTS=ON \
 	    -DSPEECHQ_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 	$(BIN)/cmake --build build/tests
 	$(BIN)/ctest --test-dir build/tests --output-on-failure
@@ -44,7 +45,7 @@ wheel: $(STAMP)
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(NATIVE)
+$(STAMP): pyproject.toml constraints.txt CMakeLists.txt cmake/kenlm.cmake $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,demo]'
 	touch $@
