@@ -1,0 +1,1 @@
+"""Language models: estimating them from text and scoring text with them."""
