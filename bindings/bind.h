@@ -10,5 +10,6 @@ void bind_sru(nanobind::module_& m);
 void bind_lstm(nanobind::module_& m);
 void bind_qrnn(nanobind::module_& m);
 void bind_network(nanobind::module_& m);
+void bind_ngram(nanobind::module_& m);
 
 }  // namespace speechq::bindings

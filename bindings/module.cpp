@@ -9,4 +9,5 @@ NB_MODULE(_native, m) {
   speechq::bindings::bind_lstm(m);
   speechq::bindings::bind_qrnn(m);
   speechq::bindings::bind_network(m);
+  speechq::bindings::bind_ngram(m);
 }

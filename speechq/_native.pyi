@@ -4,6 +4,7 @@ A grid is ``(step, qmax, learned)``. Shapes are given with the operators in ``sp
 outputs are allocated by the caller and filled in place.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 _Array = Any  # a torch tensor without autograd, or a NumPy array
@@ -160,3 +161,28 @@ class Network:
 def isa() -> str: ...
 def available_isas() -> list[str]: ...
 def set_isa(name: str) -> None: ...
+class Ngram:
+    """A word n-gram: an ARPA file or a KenLM binary file with its vocabulary. Scores are log10.
+
+    ``RuntimeError`` with KenLM's reason if the file cannot be read. Words are scored after ``<s>`` with
+    ``bos``, otherwise without any context; ``eos`` adds ``</s>``. The interpreter lock is released meanwhile.
+    """
+
+    def __init__(self, path: str) -> None: ...
+    @property
+    def order(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, word: str) -> bool: ...
+    def score(self, words: Sequence[str], bos: bool = True, eos: bool = True) -> float: ...
+    def word_scores(
+        self, words: Sequence[str], bos: bool = True, eos: bool = True
+    ) -> list[tuple[float, bool]]:
+        """Every word's score, and whether the model does not know it."""
+    def score_text(self, text: bytes) -> tuple[int, int, int, int, float, float]:
+        """Sentences, words, unknown words, characters, log10 of all, log10 of the unknown words.
+
+        One sentence a line; ``<s>`` and ``</s>`` are added to the score, not to the words.
+        """
+
+def build_binary(arpa: str, output: str, bits: int) -> None:
+    """Write KenLM's quantized trie; ``RuntimeError`` with KenLM's reason."""

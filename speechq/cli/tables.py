@@ -26,6 +26,22 @@ def show_model(facts: Mapping[str, Any]) -> None:
     Console().print(facts["card"], highlight=False, markup=False)
 
 
+def show_text_score(facts: Mapping[str, Any]) -> None:
+    """Print what ``speechq lm score`` measured."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    rows = {
+        "perplexity": f"{facts['perplexity']:,.2f} per word, sentence ends included",
+        "without unknown words": f"{facts['perplexity_without_oov']:,.2f}",
+        "unknown words": f"{facts['oov_words']:,} of {facts['words']:,}, {100 * facts['oov_rate']:.2f} %",
+        "bits per character": f"{facts['bits_per_character']:.4f}",
+        "sentences": f"{facts['sentences']:,}",
+        "characters": f"{facts['characters']:,}",
+    }
+    for name, value in rows.items():
+        table.add_row(f"[bold]{name}[/bold]", value)
+    show(table)
+
+
 def _summary(facts: Mapping[str, Any]) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     features, units = facts["features"], facts["units"]

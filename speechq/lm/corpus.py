@@ -21,16 +21,16 @@ _BLOCK = 1 << 22
 # The white space of KenLM; all other bytes belong to words.
 _TO_SPACE = bytes.maketrans(b"\0\t\r", b"   ")
 # KenLM reads <UNK> as <unk>.
-_RESERVED = (*SPECIAL, b"<UNK>")
+RESERVED = (*SPECIAL, b"<UNK>")
 
 
 @dataclass(frozen=True)
 class Corpus:
     """Sentences as word numbers.
 
-    ``words`` are all words, numbered: ``<unk>``, ``<s>``, ``</s>``, then in the order of their bytes. ``tokens``
-    (uint32) holds every sentence as ``<s> ... </s>``. ``seen`` (uint32) ranks the words by first appearance,
-    the three special ones first.
+    ``words`` are all words, numbered: ``<unk>``, ``<s>``, ``</s>``, then in the order of their bytes.
+    ``tokens`` (uint32) holds every sentence as ``<s> ... </s>``. ``seen`` (uint32) ranks the words by first
+    appearance, the three special ones first.
     """
 
     words: list[bytes]
@@ -41,12 +41,12 @@ class Corpus:
 def read_corpus(paths: Sequence[Path]) -> Corpus:
     """Read sentences, one a line, from plain or gzip files; an empty line is an empty sentence.
 
-    Raises ``DataError`` for a file that is missing or damaged, contains a special word, or if there is no word
-    at all.
+    Raises ``DataError`` for a file that is missing or damaged or contains a special word, and if there is no
+    word at all.
     """
     numbers = _Numbers({word: number for number, word in enumerate(SPECIAL)})
     chunks = [np.array([BOS], dtype=np.uint32)]
-    for block in read_blocks(paths, "reading text", refuse=_RESERVED):
+    for block in read_blocks(paths, "reading text", refuse=RESERVED):
         words = split_words(block.replace(b"\n", b" </s> <s> "))
         chunks.append(np.fromiter(map(numbers.__getitem__, words), dtype=np.uint32))
     if len(numbers) == len(SPECIAL):
@@ -67,8 +67,8 @@ def split_words(text: bytes) -> Iterator[bytes]:
 def read_blocks(paths: Sequence[Path], title: str, refuse: Sequence[bytes] = ()) -> Iterator[bytes]:
     """Yield the text of plain or gzip files in blocks that end with a line end, showing progress.
 
-    A last line without an end gets one. Raises ``DataError`` for a missing or damaged file, and where one of the
-    words ``refuse`` occurs.
+    A last line without an end gets one. Raises ``DataError`` for a missing or damaged file, and where one of
+    the words ``refuse`` occurs.
     """
     missing = [path for path in paths if not path.is_file()]
     if missing:

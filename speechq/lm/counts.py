@@ -1,8 +1,7 @@
 """Counting n-grams: tables of every order with occurrences and adjusted counts.
 
-An n-gram is numbered within its order. Its key is the pair (number of its context, last word), so that every order
-is one sort of 64-bit integers, whatever the order and the size of the vocabulary, and n-grams with a common context
-stand together.
+An n-gram is numbered within its order. Its key is the pair (number of its context, last word), so that every
+order is one sort of 64-bit integers, however long the n-grams and however large the vocabulary.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ _Counts = NDArray[np.int64]
 class Grams:
     """The n-grams of one order, sorted by their words' numbers; all arrays have one entry per n-gram.
 
-    ``context`` and ``suffix`` number the n-gram without its last and without its first word in the table of the
-    order below (zeros for order 1). ``count`` is the number of occurrences; ``<unk>`` and ``<s>`` have none.
-    ``adjusted`` is the count that Kneser-Ney smoothing uses: occurrences in the highest order and where the
-    n-gram begins with ``<s>``, otherwise the number of different words before the n-gram. ``last`` is the n-gram
-    that comes last in KenLM's order of sorting, or None.
+    ``context`` and ``suffix`` number the n-gram without its last and without its first word in the table of
+    the order below (zeros for order 1). ``count`` is the number of occurrences; ``<unk>`` and ``<s>`` have
+    none. ``adjusted`` is the count that Kneser-Ney smoothing uses: occurrences in the highest order and where
+    the n-gram begins with ``<s>``, otherwise the number of different words before the n-gram. ``last`` is the
+    n-gram that comes last in KenLM's order of sorting, or None.
     """
 
     context: _Numbers
@@ -43,8 +42,8 @@ class Grams:
 def count_ngrams(corpus: Corpus, order: int) -> list[Grams]:
     """Count all n-grams of the orders 1 to ``order`` (at least 2) that contain ``<s>`` at most as first word.
 
-    Heafield, Pouzyrevsky, Clark and Koehn, "Scalable modified Kneser-Ney language model estimation", ACL 2013,
-    section 3.1 and 3.2.
+    Heafield, Pouzyrevsky, Clark and Koehn, "Scalable modified Kneser-Ney language model estimation", ACL
+    2013, sections 3.1 and 3.2.
     """
     tokens = corpus.tokens
     last = _last_ends(corpus, order)
@@ -81,8 +80,8 @@ def count_ngrams(corpus: Corpus, order: int) -> list[Grams]:
 def _last_ends(corpus: Corpus, order: int) -> list[int]:
     """Where the last n-grams of the orders 1, 2, ... below ``order`` end.
 
-    KenLM sorts by the last word, then the one before, and so on, words by first appearance. The last n-grams are
-    the endings of one n-gram, up to the one that begins with ``<s>``.
+    KenLM sorts by the last word, then the one before, and so on, words by first appearance. The last n-grams
+    are the endings of one n-gram, up to the one that begins with ``<s>``.
     """
     tokens, seen = corpus.tokens, corpus.seen
     ends = np.arange(len(tokens))

@@ -1,7 +1,7 @@
 """Interpolated modified Kneser-Ney smoothing, number for number that of KenLM's ``lmplz``.
 
-Chen and Goodman, "An empirical study of smoothing techniques for language modeling", 1998 (discounts: equation 26);
-Heafield, Pouzyrevsky, Clark and Koehn, "Scalable modified Kneser-Ney language model estimation", ACL 2013.
+Chen and Goodman, "An empirical study of smoothing techniques for language modeling", 1998; Heafield,
+Pouzyrevsky, Clark and Koehn, "Scalable modified Kneser-Ney language model estimation", ACL 2013.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def estimate(
 ) -> Ngrams:
     """Estimate a model of ``order`` 2 to 6.
 
-    ``prune``: n-grams that occur at most that often are left out, one number per order, never decreasing, the last
-    one standing for all higher orders. ``vocabulary``: a file of words; n-grams with any other word are left out.
-    Where discounts cannot be estimated, as for small texts, ``discount_fallback`` takes 0.5, 1 and 1.5, without
-    it ``DataError`` is raised. ``ConfigError``: a bad order or threshold.
+    ``prune``: n-grams that occur at most that often are left out, one number per order, never decreasing, the
+    last one standing for all higher orders. ``vocabulary``: a file of words; n-grams with any other word are
+    left out. Where discounts cannot be estimated, as for small texts, ``discount_fallback`` takes 0.5, 1 and
+    1.5, without it ``DataError`` is raised. ``ConfigError``: a bad order or threshold.
     """
     if not 2 <= order <= MAX_ORDER:
         raise ConfigError(f"order {order}: an n-gram model has an order of 2 to {MAX_ORDER}")
@@ -89,14 +89,15 @@ def estimate(
         probs.append(prob)
         gammas.append(gamma)
         lower = prob
-    return Ngrams([word.decode("utf-8", "surrogateescape") for word in corpus.words], _tables(orders, keeps, probs, gammas))
+    words = [word.decode("utf-8", "surrogateescape") for word in corpus.words]
+    return Ngrams(words, _tables(orders, keeps, probs, gammas))
 
 
 def _interpolate(grams: Grams, keep: _Mask, discount: _Floats, lower: _Floats) -> tuple[_Floats, _Floats]:
     """Probabilities of one order's n-grams, and the weight of the order below for each of its contexts.
 
-    ``lower`` holds the probabilities of the order below. The whole count of an n-gram that is left out goes to
-    the lower order; where nothing follows a context, its weight is 1.
+    ``lower`` holds the probabilities of the order below. An n-gram that is left out gives its whole count to
+    the order below; where nothing follows a context, its weight is 1.
     """
     counts = grams.adjusted
     taken = discount[np.minimum(counts, 3)]
@@ -140,14 +141,15 @@ def _discount(grams: Grams, length: int, fallback: bool) -> _Floats:
         return np.array([0.0, *FALLBACK])
     seen = ", ".join(f"{n[j]:.0f}" for j in range(1, 5))
     raise DataError(
-        f"the discounts of the {length}-grams cannot be estimated: {seen} of them have the adjusted counts 1, 2, 3 "
-        "and 4, which no natural text of some size has; remove repeated lines, or pass --discount-fallback"
+        f"the text is too small or too repetitive to estimate the discounts of the {length}-grams: {seen} of "
+        "them have the adjusted counts 1, 2, 3, 4; use more text, without repeated lines, or pass "
+        "--discount-fallback"
     )
 
 
 def _thresholds(prune: Sequence[int], order: int) -> list[int]:
     if len(prune) > order:
-        raise ConfigError(f"--prune has {len(prune)} thresholds; a model of order {order} has at most {order}")
+        raise ConfigError(f"--prune has {len(prune)} thresholds; expected at most {order}, one per order")
     if any(threshold < 0 for threshold in prune) or list(prune) != sorted(prune):
         raise ConfigError(
             f"--prune {' '.join(map(str, prune))}: thresholds are 0 or more and must not decrease; "
@@ -176,5 +178,5 @@ def _words(block: bytes) -> Iterator[bytes]:
 def _summary(length: int, keep: _Mask, discount: _Floats) -> str:
     kept = np.count_nonzero(keep)
     share = f" of {len(keep):,}" if kept < len(keep) else ""
-    amounts = " ".join(f"D{name}={amount:.4f}" for name, amount in zip(("1", "2", "3+"), discount[1:], strict=True))
-    return f"{kept:,}{share} {length}-grams, {amounts}"
+    amounts = ", ".join(f"{amount:.4f}" for amount in discount[1:])
+    return f"{kept:,}{share} {length}-grams, discounts {amounts}"
