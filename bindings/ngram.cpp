@@ -40,13 +40,18 @@ lm::ngram::Config silent() {
   return config;
 }
 
-// KenLM's message without the place in its source.
+// KenLM's message without the place in its source. It may quote any bytes of a damaged file.
 std::string reason(const std::exception& error) {
-  const std::string text = error.what();
+  std::string text = error.what();
   const std::size_t threw = text.find(" threw ");
-  if (threw == std::string::npos) return text;
-  const std::size_t end = text.find(".\n", threw);
-  return end == std::string::npos || end + 2 == text.size() ? text.substr(threw + 7) : text.substr(end + 2);
+  if (threw != std::string::npos) {
+    const std::size_t end = text.find(".\n", threw);
+    text.erase(0, end == std::string::npos || end + 2 == text.size() ? threw + 7 : end + 2);
+  }
+  if (text.size() > 300) text.replace(300, std::string::npos, "...");
+  for (char& c : text)
+    if (c < ' ' || c > '~') c = c == '\n' ? ' ' : '?';
+  return text;
 }
 
 struct TextScore {
