@@ -93,7 +93,7 @@ def test_probabilities_sum_to_one(
 
 
 def test_a_small_text_needs_the_fallback(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"discounts of the 1-grams: 1, .* --discount-fallback"):
+    with pytest.raises(DataError, match=r"discounts of the 1-grams: 3, 0, 0, 0 .* --discount-fallback"):
         arpa(tmp_path, "a b\n")
     assert arpa(tmp_path, "a b\n", discount_fallback=True).is_file()
 

@@ -116,11 +116,11 @@ def test_the_command_line(
     assert run(monkeypatch, "score", "w.bin", "2.txt") == 0
     assert f"{results[1]['perplexity']:.2f} per word" in capsys.readouterr().out
 
-    for arguments in (
-        ["ngram", "2.txt", "-o", "x"],
-        ["binary", "2.txt", "-o", "x"],
-        ["score", "2.txt", "2.txt"],
+    for command, complaint in (
+        (["ngram", "2.txt", "-o", "x"], "discounts"),
+        (["binary", "2.txt", "-o", "x"], "2.txt: not a complete ARPA"),
+        (["score", "2.txt", "2.txt"], "2.txt: not a complete ARPA"),
     ):
-        assert run(monkeypatch, *arguments) == 2
-        assert "2.txt" in capsys.readouterr().err or arguments[0] == "ngram"
+        assert run(monkeypatch, *command) == 2
+        assert complaint in capsys.readouterr().err
     assert not Path("x").exists()
