@@ -21,8 +21,8 @@ function(speechq_fetch_kenlm)
     message(FATAL_ERROR
       "The source of KenLM ${SPEECHQ_KENLM_VERSION} could not be fetched: "
       "'${Python_EXECUTABLE} -m pip download --no-deps --no-binary kenlm kenlm==${SPEECHQ_KENLM_VERSION}' failed. "
-      "The build needs pip and a package index that has kenlm's source archive; without a network put that archive and setuptools "
-      "into a folder and name it in the environment variable PIP_FIND_LINKS.\n${errors}")
+      "The build needs pip and a package index that has kenlm's source archive; without a network put that "
+      "archive and setuptools into a folder and name it in the environment variable PIP_FIND_LINKS.\n${errors}")
   endif()
   file(SHA256 ${archive} sum)
   if(NOT sum STREQUAL SPEECHQ_KENLM_SHA256)
