@@ -10,13 +10,13 @@ NATIVE := $(shell find engine bindings -name '*.cpp' -o -name '*.h' -o -name 'CM
 CPP := $(shell git ls-files 'engine/*.cpp' 'engine/*.h' 'bindings/*.cpp' 'bindings/*.h' 2>/dev/null)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: demo test test-python test-cpp lint format clean wheel
+.PHONY: demo test test-python test-cpp test-neon lint format clean wheel
 
 demo: $(STAMP)
 	$(BIN)/speechq run recipes/demo
 	$(BIN)/speechq bench wer work/demo
 
-test: lint test-cpp test-python
+test: lint test-cpp test-neon test-python
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -33,6 +33,17 @@ test-cpp: $(VENV)/.installed-dev
 	    -DSPEECHQ_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 	$(BIN)/cmake --build build/tests
 	$(BIN)/ctest --test-dir build/tests --output-on-failure
+
+# The arithmetic of 64-bit Arm under an emulator (Debian: g++-aarch64-linux-gnu qemu-user).
+test-neon: $(VENV)/.installed-dev
+ifneq ($(and $(shell command -v aarch64-linux-gnu-g++),$(shell command -v qemu-aarch64)),)
+	$(BIN)/cmake -S . -B build/neon -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	    -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64-linux-gnu.cmake -DSPEECHQ_TESTS=ON -DCMAKE_BUILD_TYPE=Release
+	$(BIN)/cmake --build build/neon --target speechq_engine_tests
+	$(BIN)/ctest --test-dir build/neon -R network --output-on-failure
+else
+	@echo "test-neon: left out, as aarch64-linux-gnu-g++ and qemu-aarch64 are not both there"
+endif
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

@@ -80,6 +80,14 @@ struct Task {
   Place place;
 };
 
+// The R * Bits lines that follow in kAhead bytes.
+template <int Bits, int R>
+SPEECHQ_INLINE void fetch(const std::uint8_t* p) {
+#pragma GCC unroll 32
+  for (int line = 0; line < R * Bits; ++line)
+    _mm_prefetch(reinterpret_cast<const char*>(p + kAhead + line * kLine), _MM_HINT_T0);
+}
+
 // R row blocks times C columns; every weight vector is unpacked once for C columns.
 template <int Bits, int R, int C>
 void tile(const Task& a) {
@@ -89,6 +97,7 @@ void tile(const Task& a) {
   const std::uint8_t* p = a.rows;
   const std::int32_t* x = a.words;
   for (std::int64_t d = 0; d < a.depth; ++d) {
+    fetch<Bits, R>(p);
     for_vectors(
         [&](auto v) {
           __m512i w[R];
@@ -126,9 +135,7 @@ void single(const Task& a) {
   const std::uint8_t* p = a.rows;
   const std::int32_t* x = a.words;
   for (std::int64_t d = 0; d < a.depth; ++d) {
-#pragma GCC unroll 32
-    for (int line = 0; line < R * Bits; ++line)
-      _mm_prefetch(reinterpret_cast<const char*>(p + kAhead + line * kLine), _MM_HINT_T0);
+    fetch<Bits, R>(p);
     for_vectors(
         [&](auto v) {
           const __m512i codes = broadcast(x + v.value * a.stride);
