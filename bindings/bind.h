@@ -8,6 +8,7 @@ namespace speechq::bindings {
 void bind_fake_quantize(nanobind::module_& m);
 void bind_sru(nanobind::module_& m);
 void bind_lstm(nanobind::module_& m);
+void bind_measure(nanobind::module_& m);
 void bind_qrnn(nanobind::module_& m);
 void bind_network(nanobind::module_& m);
 void bind_ngram(nanobind::module_& m);

@@ -7,6 +7,7 @@ NB_MODULE(_native, m) {
   speechq::bindings::bind_fake_quantize(m);
   speechq::bindings::bind_sru(m);
   speechq::bindings::bind_lstm(m);
+  speechq::bindings::bind_measure(m);
   speechq::bindings::bind_qrnn(m);
   speechq::bindings::bind_network(m);
   speechq::bindings::bind_ngram(m);

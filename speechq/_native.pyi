@@ -10,6 +10,15 @@ from typing import Any
 _Array = Any  # a torch tensor without autograd, or a NumPy array
 _Grid = tuple[float, int, bool] | None
 
+def read_bandwidth(bytes: int, seconds: float) -> float:
+    """GB/s of reading a buffer of ``bytes`` over and over on one thread; ValueError for a wrong argument."""
+
+def peak_gmacs(kind: str) -> float:
+    """1e9 multiply-adds per second in registers on one thread. ``kind``: float (multiply, then add) or int8."""
+
+def instruction_set() -> tuple[str, list[str]]:
+    """The instruction set in use, and the useful ones that this processor lacks."""
+
 def fake_quantize(x: _Array, steps: _Array, qmax: int, out: _Array, threads: int) -> None: ...
 def fake_quantize_backward(
     x: _Array, steps: _Array, qmax: int, grad: _Array, grad_x: _Array, grad_steps: _Array, threads: int
