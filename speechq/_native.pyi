@@ -14,7 +14,7 @@ def read_bandwidth(bytes: int, seconds: float) -> float:
     """GB/s of reading a buffer of ``bytes`` over and over on one thread; ValueError for a wrong argument."""
 
 def peak_gmacs(kind: str) -> float:
-    """1e9 multiply-adds per second in registers on one thread. ``kind``: float (multiply, then add) or int8."""
+    """1e9 multiply-adds per second in registers on one thread. ``kind``: float (two instructions) or int8."""
 
 def instruction_set() -> tuple[str, list[str]]:
     """The instruction set in use, and the useful ones that this processor lacks."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechq.bench import formatting
+from speechq.bench.axes import legend, log_ticks, plain
 from speechq.bench.plots import DASHES, MARKERS, SERIES, colour, new_figure
 from speechq.bench.results import Metrics, SensitivityPoint
 from speechq.quant.scheme import parse_scheme
@@ -53,7 +54,7 @@ def error_by_bits(rows: Sequence[Row], width: float) -> Figure:
     axes.grid(False, axis="x")
     axes.set_xlabel("bits per weight")
     _rate_axis(axes, rows)
-    _legend(figure, width)
+    legend(figure, width)
     return figure
 
 
@@ -72,10 +73,10 @@ def error_by_size(rows: Sequence[Row], width: float) -> Figure:
     for index, (name, members) in enumerate(series.items()):
         _error_line(axes, [row["size_bytes"] for row in members], members, name, index, series)
     axes.set_xscale("log")
-    _log_ticks(axes, "x", [row["size_bytes"] for row in rows], formatting.size_axis)
+    log_ticks(axes, "x", [row["size_bytes"] for row in rows], formatting.size_axis)
     axes.set_xlabel("size of the model file")
     _rate_axis(axes, rows)
-    _legend(figure, width)
+    legend(figure, width)
     return figure
 
 
@@ -108,8 +109,8 @@ def learning_curves(runs: Sequence[Metrics], width: float, metric: str = "WER") 
     panels[1].xaxis.get_major_locator().set_params(integer=True)
     if all(y > 0 for line in panels[0].lines for y in line.get_ydata()):
         panels[0].set_yscale("log")
-        _log_ticks(panels[0], "y", [float(y) for line in panels[0].lines for y in line.get_ydata()], _plain)
-    _legend(figure, width)
+        log_ticks(panels[0], "y", [float(y) for line in panels[0].lines for y in line.get_ydata()], plain)
+    legend(figure, width)
     return figure
 
 
@@ -148,7 +149,7 @@ def sensitivity(points: Sequence[SensitivityPoint], width: float, metric: str = 
         axes.set_xticks(ticks, [formatting.number(tick, 0, sign=True) for tick in ticks])
         axes.minorticks_off()
     axes.set_xlabel(f"change of {metric} in points (right is worse)")
-    _legend(figure, width)
+    legend(figure, width)
     return figure
 
 
@@ -212,25 +213,9 @@ def _rate_axis(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_ylabel(f"{formatting.metric(rows)}, % (95 % interval)")
     if min(rates + lows) > 0 and max(rates) > 5 * min(rates):
         axes.set_yscale("log")
-        _log_ticks(axes, "y", rates + lows, _plain)
+        log_ticks(axes, "y", rates + lows, plain)
     else:
         axes.set_ylim(bottom=0)
-
-
-def _log_ticks(axes: Axes, which: str, values: Sequence[float], label: Any) -> None:
-    """Ticks at 1, 2, 5 times a power of ten within the data, wide enough to have two of them."""
-    low, high = min(values) / 1.25, max(values) * 1.25
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
-    inside = [tick for tick in ticks if low <= tick <= high]
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_ticks(inside, [label(tick) for tick in inside])
-    axis.set_ticks([], minor=True)
-    (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
-
-
-def _plain(value: float) -> str:
-    return f"{value:g}"
 
 
 def _thinned(points: Sequence[tuple[float, float]], most: int = 150) -> tuple[list[float], list[float]]:
@@ -251,14 +236,3 @@ def _group_order(name: str) -> tuple[int, str]:
     """``l0.in``, ``l0.rec``, ``l1.in``, ..., ``out``."""
     layer = name.partition(".")[0]
     return (int(layer[1:]), name) if layer[1:].isdigit() and layer[0] == "l" else (1_000_000, name)
-
-
-def _legend(figure: Figure, width: float) -> None:
-    """Above the panels, over the whole width: it covers no data and needs no guess about free space."""
-    found = [pair for axes in figure.axes for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
-    if found:
-        lengths = [5.0 * len(str(label)) + 48 for _, label in found]  # points, estimated
-        fits = sum(lengths) <= 72 * width
-        columns = len(found) if fits else max(1, min(len(found), int(72 * width / max(lengths))))
-        handles, labels = zip(*found, strict=True)
-        figure.legend(handles, labels, loc="outside upper left", ncols=columns, borderaxespad=0.6)

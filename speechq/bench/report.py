@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechq.bench import figures, formatting, page, plots, sample_figure
+from speechq.bench.engine import figures as engine_figures
+from speechq.bench.engine.series import latency_rows, read_series
 from speechq.bench.headline import headline, main_rows
 from speechq.bench.methods import methods
 from speechq.bench.results import read_metrics, read_run, read_sample, read_sensitivity
@@ -42,6 +44,7 @@ def write_report(work_dir: str | Path) -> Path:
             *_learning(folder, metric, numbers),
             *_sensitivity(folder, metric, numbers),
             *_sample(folder, numbers),
+            *_engine(folder, numbers),
             *([page.heading("How the numbers were computed"), page.bullets(methods(rows))] if rows else []),
             *_details(run),
         ]
@@ -205,6 +208,52 @@ def _sample(folder: Path, numbers: count[int]) -> list[str]:
     draw = partial(sample_figure.utterance, sample)
     extra = f'<dl class="transcript">{entries}</dl>'
     return [*parts, _drawing(numbers, "utterance", draw, caption, narrow=False, extra=extra)]
+
+
+def _engine(folder: Path, numbers: count[int]) -> list[str]:
+    """The speed of the engine; left out where it was not measured, since no stage of a recipe does that."""
+    series = read_series(folder)
+    if series is None:
+        return []
+    counted = "crosses are the processor's cache misses"
+    if series.traffic_note:
+        counted = f"cache misses were not counted ({series.traffic_note})"
+    drawings: list[tuple[str, Callable[[Sequence[Row], float], Figure], list[Row], str]] = [
+        (
+            "traffic",
+            engine_figures.traffic,
+            series.traffic,
+            "Bytes of weights per frame against the frames processed per weight read. Solid: from memory, if "
+            "the cache keeps a layer's recurrent matrix for a block; dashed: loaded by the processor where "
+            f"that is more; {counted}.",
+        ),
+        (
+            "latency",
+            engine_figures.latency,
+            latency_rows(series.blocks),
+            "Time per frame against the delay that waiting for a block adds.",
+        ),
+        (
+            "widths",
+            engine_figures.widths,
+            series.widths,
+            "Time per frame against the width of the network; dashed: the smallest block.",
+        ),
+        (
+            "threads",
+            engine_figures.threads,
+            series.threads,
+            "Speed relative to one thread; dashed: the smallest block, dotted: proportional.",
+        ),
+    ]
+    parts = [
+        page.heading("Speed of the engine"),
+        page.paragraph(f"Networks with random weights, one stream. {series.machine}"),
+    ]
+    return parts + [
+        _drawing(numbers, f"engine-{name}", partial(draw, rows), caption)
+        for name, draw, rows, caption in drawings
+    ]
 
 
 def _details(run: dict[str, Any]) -> list[str]:

@@ -91,6 +91,7 @@ def test_the_contracted_verbs_are_there() -> None:
         ("info",),
         ("report",),
         ("bench", "wer"),
+        ("bench", "engine"),
     }
 
 
