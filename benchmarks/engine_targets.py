@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from speechq.runtime.engine import Engine
 
 from speechq.bench.engine.loop import ROUNDS, SLICE_SECONDS, Measured
 from speechq.bench.engine.ours import NAME
@@ -32,6 +31,7 @@ from speechq.bench.engine.synthetic import Shape, synthetic_frames, synthetic_mo
 from speechq.data.features import Frontend
 from speechq.errors import SpeechqError
 from speechq.recipes.provenance import run_facts
+from speechq.runtime.engine import Engine
 from speechq.runtime.model_file import read_model
 
 FLOAT, INT8 = 32, 8
