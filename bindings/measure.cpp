@@ -1,16 +1,13 @@
 #include "measure/measure.h"
 
 #include <nanobind/nanobind.h>
-#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "base/isa.h"
 #include "bind.h"
 
 namespace speechq::bindings {
@@ -30,16 +27,12 @@ double peak_gmacs(const std::string& kind) {
   return measure::peak_macs(kind == "float" ? measure::Arithmetic::float32 : measure::Arithmetic::int8) / 1e9;
 }
 
-std::pair<std::string, std::vector<std::string>> instruction_set() {
-  return {isa_name(isa()), measure::lacking()};
-}
-
 }  // namespace
 
 void bind_measure(nb::module_& m) {
   m.def("read_bandwidth", &read_bandwidth, nb::arg("bytes"), nb::arg("seconds"));
   m.def("peak_gmacs", &peak_gmacs, nb::arg("kind"));
-  m.def("instruction_set", &instruction_set);
+  m.def("lacking_instruction_sets", &measure::lacking);
 }
 
 }  // namespace speechq::bindings

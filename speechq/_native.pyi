@@ -10,15 +10,6 @@ from typing import Any
 _Array = Any  # a torch tensor without autograd, or a NumPy array
 _Grid = tuple[float, int, bool] | None
 
-def read_bandwidth(bytes: int, seconds: float) -> float:
-    """GB/s of reading a buffer of ``bytes`` over and over on one thread; ValueError for a wrong argument."""
-
-def peak_gmacs(kind: str) -> float:
-    """1e9 multiply-adds per second in registers on one thread. ``kind``: float (two instructions) or int8."""
-
-def instruction_set() -> tuple[str, list[str]]:
-    """The instruction set in use, and the useful ones that this processor lacks."""
-
 def fake_quantize(x: _Array, steps: _Array, qmax: int, out: _Array, threads: int) -> None: ...
 def fake_quantize_backward(
     x: _Array, steps: _Array, qmax: int, grad: _Array, grad_x: _Array, grad_steps: _Array, threads: int
@@ -170,6 +161,14 @@ class Network:
 def isa() -> str: ...
 def available_isas() -> list[str]: ...
 def set_isa(name: str) -> None: ...
+def read_bandwidth(bytes: int, seconds: float) -> float:
+    """GB/s of reading a buffer of ``bytes`` over and over on one thread; ValueError for a wrong argument."""
+
+def peak_gmacs(kind: str) -> float:
+    """1e9 multiply-adds per second in registers on one thread. ``kind``: float (two instructions) or int8."""
+
+def lacking_instruction_sets() -> list[str]:
+    """What would speed the engine up and this processor does not have."""
 
 class Ngram:
     """A word n-gram: an ARPA file or a KenLM binary file with its vocabulary. Scores are log10.

@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-import types
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import reference_engine
+from packed_models import random_model
 
+from speechq import _native
 from speechq.bench import plots
 from speechq.bench.engine import bounds, figures
 from speechq.bench.engine.counters import CACHE_MISSES, CountersMissing, count_events
@@ -29,6 +30,7 @@ from speechq.bench.report import write_report
 from speechq.errors import ConfigError, DataError
 from speechq.quant.reference import Reference
 from speechq.runtime.checks import check_model, input_width
+from speechq.runtime.model_file import write_model
 
 QUICK: dict[str, Any] = {"rounds": 1, "slice_seconds": 0.001}
 CONTRACT = {
@@ -51,12 +53,13 @@ needs_onnx = pytest.mark.skipif(
 needs_sru = pytest.mark.skipif(not installed["sru"], reason="needs the extra bench: sru")
 
 
-@pytest.fixture(autouse=True)
-def engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reference stands in for the native engine: results and interface are the same."""
-    module = types.ModuleType("speechq.runtime.engine")
-    module.Engine = reference_engine.Engine  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "speechq.runtime.engine", module)
+@pytest.fixture(params=_native.available_isas())
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every instruction set of this processor in turn, afterwards the one that was in use."""
+    before = _native.isa()
+    _native.set_isa(request.param)
+    yield request.param
+    _native.set_isa(before)
 
 
 def made_up(engine: str, bits: int, block: int, us: float, shape: Shape | None = None) -> Measured:
@@ -119,7 +122,7 @@ def test_roofline_by_hand() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_bounds_are_sane(threads: int) -> None:
+def test_bounds_are_sane(isa: str, threads: int) -> None:
     cached, beyond = bounds.bandwidth(1 << 14, threads, 0.01), bounds.bandwidth(1 << 26, threads, 0.05)
     assert 0.5 < beyond < 5000
     assert cached > 0.5 * beyond
@@ -128,14 +131,12 @@ def test_bounds_are_sane(threads: int) -> None:
 
 
 def test_the_native_side_refuses_what_it_cannot_measure() -> None:
-    from speechq._native import peak_gmacs, read_bandwidth
-
     with pytest.raises(ValueError, match="kind must be 'float' or 'int8'"):
-        peak_gmacs("double")
+        _native.peak_gmacs("double")
     with pytest.raises(ValueError, match="bytes must be at least 1"):
-        read_bandwidth(0, 1.0)
+        _native.read_bandwidth(0, 1.0)
     with pytest.raises(ValueError, match="seconds must be positive"):
-        read_bandwidth(1024, 0.0)
+        _native.read_bandwidth(1024, 0.0)
 
 
 # Rows
@@ -304,7 +305,7 @@ def test_a_missing_peer_is_named(cell: Cell, package: str, monkeypatch: pytest.M
 
 def test_counted_traffic_by_hand() -> None:
     lstm = counted(Shape("lstm", 1, 16), 4, 4)
-    one = 64 * 16 // 2 + 4 * 64  # half a byte per code, four bytes per row step
+    one = 64 * 16 // 2  # half a byte per code
     assert lstm.memory == 2 * one / 4
     assert lstm.loaded == one / 4 + one
     sru = counted(Shape("sru", 2, 16), 32, 8)
@@ -316,7 +317,7 @@ def test_one_frame_at_a_time_loads_every_weight() -> None:
     (contender,) = our_contenders(shape, 6, (1,), threads=1)
     found = counted(shape, 6, 1)
     assert found.loaded == found.memory
-    assert found.memory == contender.weight_bytes - (2 * 16 * 6 // 8 + 2 * 4)  # without the output layer
+    assert found.memory == contender.weight_bytes - 2 * 16 * 6 // 8  # without the output layer
 
 
 def test_events_are_counted_or_the_reason_is_given() -> None:
@@ -339,20 +340,16 @@ def test_without_perf_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def series() -> Series:
-    with pytest.MonkeyPatch.context() as patch:
-        module = types.ModuleType("speechq.runtime.engine")
-        module.Engine = reference_engine.Engine  # type: ignore[attr-defined]
-        patch.setitem(sys.modules, "speechq.runtime.engine", module)
-        return measure_series(
-            "A machine <here>.",
-            layers=1,
-            hidden=16,
-            bits=(2, 32),
-            blocks=(1, 4),
-            widths=(8, 16),
-            width_bits=(4,),
-            **QUICK,
-        )
+    return measure_series(
+        "A machine <here>.",
+        layers=1,
+        hidden=16,
+        bits=(2, 32),
+        blocks=(1, 4),
+        widths=(8, 16),
+        width_bits=(4,),
+        **QUICK,
+    )
 
 
 def test_series_are_kept_in_the_work_folder(series: Series, tmp_path: Path) -> None:
@@ -447,16 +444,13 @@ def test_the_whole_table_of_targets(targets: Any, capsys: pytest.CaptureFixture[
     assert len(targets.details(measured).splitlines()) == 2 + len(measured)
 
 
+def test_elementwise_share(targets: Any) -> None:
+    line = targets.elementwise_line(Shape("sru", 2, 64), 4)
+    assert line.what == "elementwise share, SRU 4 bit, T=16"
+    assert 0 < float(line.reached.rstrip("%")) < 100
+
+
 def test_real_time_factors(targets: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from packed_models import random_model
-
-    from speechq.runtime.model_file import read_model, write_model
-
-    class FromFile(reference_engine.Engine):
-        def __init__(self, path: Path, **options: Any) -> None:
-            super().__init__(read_model(path), **options)
-
-    monkeypatch.setattr(targets, "Engine", FromFile)
     monkeypatch.setattr(targets, "_samples", lambda audio, rate: np.zeros(2 * rate, np.float32))
     write_model(tmp_path / "w4a8.sqm", random_model("sru", bits=4))
     without, whole = targets.real_time_lines(tmp_path / "w4a8.sqm", None, 1)

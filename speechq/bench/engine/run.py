@@ -57,9 +57,9 @@ def check(shape: Shape, bits: Sequence[int], blocks: Sequence[int], threads: int
 
 def machine_note(shape: Shape, threads: int) -> str:
     """What was run on what: the instruction set in use, and what the processor lacks of those that help."""
-    from speechq._native import instruction_set
+    from speechq._native import isa, lacking_instruction_sets
 
-    name, lacks = instruction_set()
+    lacks = lacking_instruction_sets()
     size = f"{shape.layers} x {shape.hidden} {shape.cell}, {shape.inputs} inputs, one stream"
     missing = f"; this processor lacks {', '.join(lacks)}" if lacks else ""
-    return f"{size}, {threads} thread{'s' * (threads > 1)}; instruction set {name}{missing}"
+    return f"{size}, {threads} thread{'s' * (threads > 1)}; instruction set {isa()}{missing}"

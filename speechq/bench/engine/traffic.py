@@ -31,12 +31,11 @@ class Traffic:
 
 
 def counted(shape: Shape, bits: int, block: int) -> Traffic:
-    """The bytes that the recurrent layers of ``shape`` ask for, codes and steps, in blocks of ``block``."""
+    """The bytes of codes or float weights that the recurrent layers ask for, in blocks of ``block``."""
     loaded = memory = 0.0
     for matrices in shape.matrices:
         for name, (rows, columns) in matrices.items():
-            codes = 4 * rows * columns if bits == FLOAT_BITS else packed_bytes(rows * columns, bits)
-            size = codes + (0 if bits == FLOAT_BITS else 4 * rows)
+            size = 4 * rows * columns if bits == FLOAT_BITS else packed_bytes(rows * columns, bits)
             loaded += size if name in _STEPPED else size / block
             memory += size / block
     return Traffic(loaded, memory)
