@@ -264,8 +264,8 @@ def main() -> int:
     )
     print(f"{machine_note(Shape('lstm', 4, 1024), 1)}.")
     print(f"Peaks: {peaks['float']:.0f} float, {peaks['int8']:.0f} int8 GMAC/s. Cyclic reads, GB/s:")
-    reads = {one.contender.weight_bytes: one.gb_per_s for one in measured}
-    print(", ".join(f"{rate:.0f} over {size / 1e6:.1f} MB" for size, rate in sorted(reads.items())) + ".\n")
+    reads = {round(one.contender.weight_bytes / 1e6, 1): one.gb_per_s for one in measured}
+    print(", ".join(f"{rate:.0f} over {size} MB" for size, rate in sorted(reads.items())) + ".\n")
     print(markdown(lines))
     if args.model is None:
         print("\nNot measured: the real-time factors, which need --model.")

@@ -71,17 +71,20 @@ class Measured:
 
 
 def seconds_per_step(contender: Contender, slice_seconds: float) -> float:
-    """Mean over steps for about ``slice_seconds``, after one that brings the weights into the cache."""
+    """Median of steps for about ``slice_seconds``, after one that brings the weights into the cache.
+
+    The median, because a step during which another program has the processor says nothing.
+    """
     contender.prepare()
     contender.step()
-    steps = 0
-    begin = time.perf_counter()
-    while True:
+    seconds = []
+    begin = last = time.perf_counter()
+    while last - begin < slice_seconds:
         contender.step()
-        steps += 1
-        elapsed = time.perf_counter() - begin
-        if elapsed >= slice_seconds:
-            return elapsed / steps
+        now = time.perf_counter()
+        seconds.append(now - last)
+        last = now
+    return statistics.median(seconds)
 
 
 def measure(
