@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -76,6 +77,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def real_time(factor: float) -> str:
+    """A real-time factor with two figures, or three decimals where it is larger: ``0.00031``, ``0.213``."""
+    return f"{factor:.{max(3, 1 - math.floor(math.log10(factor)))}f}" if factor > 0 else "0.000"
+
+
 def metric(rows: Sequence[dict[str, Any]]) -> str:
     """``WER``, or ``PER`` where phones were recognized."""
     return "PER" if any(row["unit"] == "phone" for row in rows) else "WER"
@@ -137,6 +143,8 @@ def cells(
         ]
     found["Size"] = [size(row["size_bytes"]) for row in rows]
     found[f"{rate} %"] = [rate_with_interval(row["wer"], row["wer_low"], row["wer_high"]) for row in rows]
+    if any(row["wer_integer"] is not None for row in rows):
+        found[f"{rate} % integer"] = [percent(row["wer_integer"]) for row in rows]
     if rate == "WER":
         found["CER %"] = [percent(row["cer"]) for row in rows]
     if counts:
@@ -146,7 +154,7 @@ def cells(
         found["Relative %"] = [
             NONE if is_reference(row) else percent(row["relative_delta"], sign=True) for row in rows
         ]
-    found["RTF"] = [f"{row['rtf']:.3f}" for row in rows]
+    found["RTF"] = [real_time(row["rtf"]) for row in rows]
     return list(found), [list(line) for line in zip(*found.values(), strict=True)]
 
 

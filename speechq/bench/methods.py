@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from speechq.bench import formatting
+from speechq.bench.results import Comparison
 from speechq.bench.statistics import DRAWS, SEED
 
 
-def methods(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """One sentence or two for each kind of number that the rows hold."""
+def methods(rows: Sequence[dict[str, Any]], comparisons: Sequence[Comparison] = ()) -> list[str]:
+    """One sentence or two for each kind of number that the rows hold.
+
+    ``comparisons`` are those of the packed models with the networks in training, on dev.
+    """
     metric = formatting.metric(rows)
     unit, units = ("phone", "phones") if metric == "PER" else ("word", "words")
     fold = next((row["fold"] for row in rows if row["fold"]), None)
@@ -25,7 +29,8 @@ def methods(rows: Sequence[dict[str, Any]]) -> list[str]:
         items.append("CER is the same over characters, a space between words being one.")
     items += [
         "Every rate is computed from the recognized texts kept in evaluate/*/result.json, which the "
-        "packed model files produced; none comes from the simulation used in training.",
+        "packed model files produced in the engine; none comes from the simulation used in training."
+        + _simulation(comparisons, metric),
         f"Intervals are 95 % percentile intervals of {DRAWS} bootstrap samples of utterances (generator "
         f"seed {SEED}; Bisani and Ney, ICASSP 2004). They cover the choice of test utterances. Utterances "
         "of one speaker are treated as independent, and how much one training differs from the next "
@@ -43,13 +48,33 @@ def methods(rows: Sequence[dict[str, Any]]) -> list[str]:
         items.append(
             "A mean over seeds averages rates on the same utterances; its counts are sums over seeds."
         )
+    if any(row["wer_integer"] is not None for row in rows):
+        items.append(
+            f"{metric} % integer is the rate of the same model file on the same utterances with integers "
+            "everywhere below the log-softmax, for networks whose gates and cells are on a grid; everything "
+            "else is of hybrid arithmetic, which rounds where the scheme says."
+        )
     if any(row["mode"] == "stream" for row in rows):
         items.append("A test set read as one endless stream is a single utterance and has no interval.")
     items += [
         "Size is that of the packed model file. RTF is seconds of processing per second of audio on the "
-        "machine named below.",
+        "machine named below: network and decoder, without the features, on one thread, one utterance after "
+        "the other, 16 frames per weight read.",
         "The opening sentences take, by rule, the retrained network with weights nearest to 4 bits, the "
         f"same scheme without retraining, and the fewest bits evaluated, all at the {unit} level over all "
         "corpora.",
     ]
     return items
+
+
+def _simulation(comparisons: Sequence[Comparison], metric: str) -> str:
+    """How far the two are apart at most, as a sentence behind another; empty without comparisons."""
+    if not comparisons:
+        return ""
+    worst = max(comparisons, key=lambda item: abs(item.difference))
+    points = formatting.number(100 * abs(worst.difference), 2)
+    rates = (formatting.percent(rate, 2) for rate in (worst.packed, worst.simulated))
+    return (
+        f" On the dev set the two differ by at most {points} points of {metric} "
+        "({}: {} % packed, {} % in training).".format(worst.model, *rates)
+    )

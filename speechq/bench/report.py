@@ -14,7 +14,7 @@ from speechq.bench.engine import figures as engine_figures
 from speechq.bench.engine.series import latency_rows, read_series
 from speechq.bench.headline import headline, main_rows
 from speechq.bench.methods import methods
-from speechq.bench.results import read_metrics, read_run, read_sample, read_sensitivity
+from speechq.bench.results import read_comparisons, read_metrics, read_run, read_sample, read_sensitivity
 from speechq.bench.wer import ALL, summary_rows, wer_table
 from speechq.errors import DataError
 from speechq.files import write_text
@@ -45,7 +45,7 @@ def write_report(work_dir: str | Path) -> Path:
             *_sensitivity(folder, metric, numbers),
             *_sample(folder, numbers),
             *_engine(folder, numbers),
-            *([page.heading("How the numbers were computed"), page.bullets(methods(rows))] if rows else []),
+            *_methods(folder, rows),
             *_details(run),
         ]
     path = folder / "report.html"
@@ -254,6 +254,14 @@ def _engine(folder: Path, numbers: count[int]) -> list[str]:
         _drawing(numbers, f"engine-{name}", partial(draw, rows), caption)
         for name, draw, rows, caption in drawings
     ]
+
+
+def _methods(folder: Path, rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    models = {row["model"] for row in rows}  # a folder of pack/ may be left of an earlier recipe
+    comparisons = [comparison for comparison in read_comparisons(folder) if comparison.model in models]
+    return [page.heading("How the numbers were computed"), page.bullets(methods(rows, comparisons))]
 
 
 def _details(run: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ Every figure is derived from the texts kept here, so a table can always be check
 recognized.
 
     evaluate/<name>/result.json     what one packed model recognized on one test set
+    pack/<name>/comparison.json     error on dev of a packed model and of the network it was made from
     train/<run>/metrics.jsonl       one line per logged step and one per epoch
     sensitivity/points.json         error after quantizing one group alone
     sample.npz                      one utterance: features and CTC outputs
@@ -25,8 +26,11 @@ from speechq.bench import formatting
 from speechq.errors import DataError
 from speechq.files import replacing, write_json
 
+Arithmetic = Literal["hybrid", "integer"]
+
 UNITS = ("word", "phone")
 MODES = ("utterance", "stream")
+ARITHMETICS = ("hybrid", "integer")
 
 T = TypeVar("T")
 
@@ -46,9 +50,10 @@ class Utterance:
 class EvaluationResult:
     """What one model recognized on one test set.
 
-    ``rtf`` is seconds of processing per second of audio; ``file`` is relative to the work folder. In mode
-    ``stream`` the test set was one endless recording and ``utterances`` has a single entry. With unit
-    ``phone`` the texts are phone labels, folded to ``fold`` classes before they are compared (None: not).
+    ``rtf`` is seconds of processing per second of audio, network and decoder without features; ``file`` is
+    relative to the work folder. In mode ``stream`` the test set was one endless recording and ``utterances``
+    has a single entry. With unit ``phone`` the texts are phone labels, folded to ``fold`` classes before they
+    are compared (None: not). ``arithmetic`` is that of the engine (docs/fixed-point.md).
     """
 
     model: str
@@ -65,6 +70,7 @@ class EvaluationResult:
     utterances: tuple[Utterance, ...]
     unit: str = "word"
     fold: Literal[48, 39] | None = 39
+    arithmetic: Arithmetic = "hybrid"
 
     @property
     def family(self) -> str:
@@ -73,12 +79,32 @@ class EvaluationResult:
 
     @property
     def name(self) -> str:
-        """Folder of the result: the model, then what differs from a greedy pass over the test split."""
+        """Folder of the result: the model, then what differs from a greedy pass over test in hybrid mode."""
         parts = [self.model]
         parts += [] if self.decoder == "greedy" else [self.decoder]
         parts += [] if self.mode == "utterance" else [self.mode]
+        parts += [] if self.arithmetic == "hybrid" else [self.arithmetic]
         parts += [] if self.split == "test" else [self.split]
         return re.sub(r"[^\w.+=,-]+", "-", ".".join(parts))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Error rates (fractions) of one network on dev: ``simulated`` in training, ``packed`` in the engine.
+
+    ``unit`` as in ``EvaluationResult``; phones are compared as they are.
+    """
+
+    model: str
+    simulated: float
+    packed: float
+    utterances: int
+    unit: str = "word"
+
+    @property
+    def difference(self) -> float:
+        """Packed minus simulated."""
+        return self.packed - self.simulated
 
 
 @dataclass(frozen=True)
@@ -161,6 +187,9 @@ def read_result(path: Path) -> EvaluationResult:
         raise DataError(f"{path}: unit is {result.unit!r}; expected one of {', '.join(UNITS)}")
     if result.mode not in MODES:
         raise DataError(f"{path}: mode is {result.mode!r}; expected one of {', '.join(MODES)}")
+    if result.arithmetic not in ARITHMETICS:
+        found = repr(result.arithmetic)
+        raise DataError(f"{path}: arithmetic is {found}; expected one of {', '.join(ARITHMETICS)}")
     if result.fold not in (48, 39, None):
         raise DataError(f"{path}: fold is {result.fold!r}; expected 48, 39 or null (phones as they are)")
     if len({utterance.id for utterance in utterances}) != len(utterances):
@@ -200,6 +229,20 @@ def read_metrics(work_dir: str | Path) -> list[Metrics]:
         epochs = tuple(record for record in records if "dev_loss" in record or "dev_wer" in record)
         runs.append(Metrics(path.parent.name, steps, epochs))
     return runs
+
+
+def write_comparison(work_dir: str | Path, comparison: Comparison) -> Path:
+    """Write ``pack/<model>/comparison.json`` and return its path."""
+    path = Path(work_dir) / "pack" / comparison.model / "comparison.json"
+    write_json(path, asdict(comparison))
+    return path
+
+
+def read_comparisons(work_dir: str | Path) -> list[Comparison]:
+    """All comparisons below ``pack/``, ordered by path; empty if there are none."""
+    root = Path(work_dir) / "pack"
+    paths = _visible(list(root.glob("*/comparison.json")), root)
+    return [_build(Comparison, read_json(path), path, "the comparison") for path in paths]
 
 
 def write_sensitivity(work_dir: str | Path, points: list[SensitivityPoint]) -> Path:

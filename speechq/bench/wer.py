@@ -1,13 +1,14 @@
 """The word error rate table: every model, corpus and seed with intervals and the difference to float.
 
-Rows follow the contract of ``speechq bench wer``: rates are fractions, positive differences are losses.
+Rows follow the contract of ``speechq bench wer``: rates are fractions, positive differences are losses. They
+are those of hybrid arithmetic; ``wer_integer`` is the rate of the same model in integer arithmetic.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ class _Group:
     """Results on the same utterances, sorted by id.
 
     ``columns`` int [results, utterances, 4]: substitutions, deletions, insertions, character errors;
-    ``words`` and ``characters`` of the references, int [utterances].
+    ``words`` and ``characters`` of the references, int [utterances]; ``integer``: errors int [utterances] of
+    each result's network in integer arithmetic, None where it was not run.
     """
 
     results: tuple[EvaluationResult, ...]
@@ -50,6 +52,7 @@ class _Group:
     columns: Counts
     words: Counts
     characters: Counts
+    integer: tuple[Counts | None, ...]
 
 
 def _score(result: EvaluationResult) -> tuple[Counts, Counts, Counts]:
@@ -69,18 +72,42 @@ def _score(result: EvaluationResult) -> tuple[Counts, Counts, Counts]:
     return np.array(rows, np.int64), np.array(words, np.int64), np.array(characters, np.int64)
 
 
+def _test_set(result: EvaluationResult) -> tuple[Any, ...]:
+    """Results with the same may be compared utterance by utterance; the texts come last."""
+    texts = tuple(sorted((item.id, item.corpus, item.reference) for item in result.utterances))
+    return result.split, result.mode, result.unit, result.fold, texts
+
+
+def _integer_errors(results: Sequence[EvaluationResult]) -> dict[str, Counts]:
+    """Errors int [utterances] of results in integer arithmetic, by the name of the one in hybrid."""
+    hybrid = {result.name: result for result in results if result.arithmetic == "hybrid"}
+    found = {}
+    for result in results:
+        if result.arithmetic == "integer":
+            name = replace(result, arithmetic="hybrid").name
+            if name not in hybrid or _test_set(hybrid[name]) != _test_set(result):
+                raise DataError(
+                    f"evaluate/{result.name}/result.json: evaluate/{name}/result.json is missing or of "
+                    f"another test set; evaluate both again"
+                )
+            found[name] = _score(result)[0][:, :3].sum(axis=1)
+    return found
+
+
 def _groups(results: Sequence[EvaluationResult]) -> list[_Group]:
     """Results that may be compared utterance by utterance, together."""
+    integer = _integer_errors(results)
     found: dict[tuple[Any, ...], list[EvaluationResult]] = defaultdict(list)
     for result in results:
-        texts = tuple(sorted((item.id, item.corpus, item.reference) for item in result.utterances))
-        found[(result.split, result.mode, result.unit, result.fold, texts)].append(result)
+        if result.arithmetic == "hybrid":
+            found[_test_set(result)].append(result)
     groups = []
     for key, members in found.items():
         scored = [_score(result) for result in members]
-        corpora = tuple(corpus for _, corpus, _ in key[4])
+        corpora = tuple(corpus for _, corpus, _ in key[-1])
         columns = np.stack([counts for counts, _, _ in scored])
-        groups.append(_Group(tuple(members), corpora, columns, scored[0][1], scored[0][2]))
+        twins = tuple(integer.get(result.name) for result in members)
+        groups.append(_Group(tuple(members), corpora, columns, scored[0][1], scored[0][2], twins))
     return groups
 
 
@@ -152,6 +179,8 @@ def _row(
         absolute, relative = difference_intervals((value, samples), rates(base), utterances)
     counts = group.columns[list(members)][:, keep].sum(axis=(0, 1))
     characters = len(members) * int(group.characters[keep].sum())
+    integer = [group.integer[index] for index in members]
+    integer_errors = [int(errors[keep].sum()) for errors in integer if errors is not None]
     alone = len(members) == 1
     return {
         "model": first.model if alone else first.family,
@@ -172,6 +201,9 @@ def _row(
         "delta_vs_float": absolute.value if absolute else None,
         **_bounds("delta_", absolute),
         "rtf": float(np.mean([group.results[i].rtf for i in members])),
+        "wer_integer": sum(integer_errors) / (len(members) * words)
+        if len(integer_errors) == len(members)
+        else None,
         "mode": first.mode,
         "unit": first.unit,
         "fold": first.fold if first.unit == "phone" else None,

@@ -8,6 +8,9 @@ import typer
 
 HELP = """Pack the network of a checkpoint into a model file with integer weights.
 
+The packed model and the network in training are then compared on a dev set: that of the work folder which the
+checkpoint lies in, or the one that --dev names.
+
 Example: **speechq pack work/demo/train/w4a8-adaptive-s1/final.ckpt -o w4.sqm**
 """
 
@@ -17,10 +20,27 @@ def pack(
         ..., metavar="CHECKPOINT", help="A checkpoint of a training run (final.ckpt)."
     ),
     output: Path = typer.Option(..., "-o", "--output", metavar="MODEL.sqm", help="The model file to write."),
+    dev: Path | None = typer.Option(
+        None, metavar="MANIFEST", help="Compare on these utterances (JSON lines)."
+    ),
 ) -> None:
     from speechq.cli.needs import training
+    from speechq.errors import ConfigError, DataError
+    from speechq.progress import say
 
     with training():
+        from speechq.recipes.compare import compare_packed, sentence, warning
         from speechq.train.pack import pack as write
     write(checkpoint, output)
     print(f"{output}: {output.stat().st_size:,} bytes")
+    try:
+        comparison = compare_packed(checkpoint, output, dev)
+    except (ConfigError, DataError) as error:
+        if dev is not None:
+            raise
+        print(f"not compared with the network in training: {error}")
+        print("name a dev set for that with --dev MANIFEST")
+        return
+    print(sentence(comparison))
+    if (text := warning(comparison)) is not None:
+        say(text)

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from speechq.bench.formatting import size
+
 _WIDEST = 1000
 _FACTS = ("recipe", "corpus", "method", "seed", "commit")
 
@@ -47,6 +49,7 @@ def _summary(facts: Mapping[str, Any]) -> Table:
     features, units = facts["features"], facts["units"]
     rate = facts["frames_per_second"]
     frames = f"{features['mels']} mel bins, {features['dim']} values a frame, {rate:.1f} frames/s"
+    reads = (f"{size(round(c))} at block {block}" for block, c in facts["weight_bytes_per_second"].items())
     kinds = [layer["kind"] for layer in facts["layers"]]
     rows = {
         "scheme": facts["scheme"],
@@ -54,6 +57,7 @@ def _summary(facts: Mapping[str, Any]) -> Table:
         "parameters": f"{facts['parameters']:,}",
         "size": f"{facts['bytes']:,} bytes, {100 * facts['float_share']:.1f} % of float",
         "work": f"{facts['multiply_adds_per_second'] / 1e6:,.1f} million multiply-adds per second of audio",
+        "weights read": f"{', '.join(reads)}, per second of audio",
         "look-ahead": f"{1000 * facts['look_ahead_seconds']:.0f} ms",
         "signals": ", ".join(f"{name} {bits} bit" for name, bits in facts["signals"].items()) or "float",
         "features": frames,

@@ -123,10 +123,8 @@ class IntegerLayer(ReferenceLayer):
 class IntegerSru(IntegerLayer):
     """SRU: ``c = f*c' + (1-f)*u0``, ``h = r*g(c) + (1-r)*(scale_x*x)``, each with one rounding."""
 
-    def __init__(
-        self, layer: Layer, inputs: int, hidden: int, grid: Signal | None, *, blas: bool = False
-    ) -> None:
-        super().__init__(layer, inputs, hidden, grid, blas=blas)
+    def __init__(self, layer: Layer, inputs: int, hidden: int, grid: Signal | None) -> None:
+        super().__init__(layer, inputs, hidden, grid)
         self.prepare(layer, grid)
         vectors = layer.vectors
         candidate = vectors.get("candidate_bias", np.zeros(hidden, np.float32))
@@ -178,10 +176,8 @@ class IntegerSru(IntegerLayer):
 class IntegerLstm(IntegerLayer):
     """LSTM with optional peepholes, and the residual LSTM."""
 
-    def __init__(
-        self, layer: Layer, inputs: int, hidden: int, grid: Signal | None, *, blas: bool = False
-    ) -> None:
-        super().__init__(layer, inputs, hidden, grid, blas=blas)
+    def __init__(self, layer: Layer, inputs: int, hidden: int, grid: Signal | None) -> None:
+        super().__init__(layer, inputs, hidden, grid)
         self.prepare(layer, grid)
         matrices = layer.matrices
         self._affine = Affine(matrices["in"], grid, layer.vectors["bias"], PRE_LIMIT)
@@ -245,10 +241,8 @@ class IntegerLstm(IntegerLayer):
 class IntegerQrnn(IntegerLayer, Qrnn):
     """QRNN: ``c = f*c' + (1-f)*z`` or ``f*c' + i*z``, ``h = o*c``."""
 
-    def __init__(
-        self, layer: Layer, inputs: int, hidden: int, grid: Signal | None, *, blas: bool = False
-    ) -> None:
-        super().__init__(layer, inputs, hidden, grid, blas=blas)
+    def __init__(self, layer: Layer, inputs: int, hidden: int, grid: Signal | None) -> None:
+        super().__init__(layer, inputs, hidden, grid)
         self.prepare(layer, grid)
         self._affine = Affine(layer.matrices["in"], grid, layer.vectors["bias"], PRE_LIMIT)
         g = self._g_step
@@ -272,10 +266,8 @@ class IntegerQrnn(IntegerLayer, Qrnn):
 class IntegerIsru(IntegerLayer, Isru):
     """i-SRU: convolution onto its grid, ``c = f*c' + i*u0``, ``h = o*tanh(c) (+ (1-o)*x)``."""
 
-    def __init__(
-        self, layer: Layer, inputs: int, hidden: int, grid: Signal | None, *, blas: bool = False
-    ) -> None:
-        super().__init__(layer, inputs, hidden, grid, blas=blas)
+    def __init__(self, layer: Layer, inputs: int, hidden: int, grid: Signal | None) -> None:
+        super().__init__(layer, inputs, hidden, grid)
         self.prepare(layer, grid)
         conv = layer.signals["conv"]
         assert grid is not None

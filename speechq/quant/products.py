@@ -53,9 +53,8 @@ class Product:
     weights on a grid ``w`` is the code and ``y = accumulator * row_step``.
     """
 
-    def __init__(self, matrix: Matrix, grid: Signal | None, *, blas: bool = False) -> None:
+    def __init__(self, matrix: Matrix, grid: Signal | None) -> None:
         self.integer = matrix.bits != 32 and grid is not None
-        self._blas = blas
         self._scale: FloatArray | None = None
         self._step = _value_step(matrix, grid)
         weights = np.ascontiguousarray(matrix.codes.T).astype(np.float32)
@@ -85,8 +84,6 @@ class Product:
             total = (flat.astype(self._weights.dtype, copy=False) @ self._weights).astype(
                 np.float32, copy=False
             )
-        elif self._blas:
-            total = flat @ self._weights
         else:
             total = np.zeros((flat.shape[0], self._weights.shape[1]), np.float32)
             for k, row in enumerate(self._weights):

@@ -15,7 +15,6 @@ from speechq.quant.reference_layers import LAYERS, LayerState, Lengths
 from speechq.runtime.checks import check_model, output_width
 from speechq.runtime.graph import Model
 
-Products = Literal["ordered", "blas"]
 Mode = Literal["hybrid", "integer"]
 State = tuple[LayerState, ...]
 
@@ -28,12 +27,11 @@ def normalize(model: Model, base_frames: FloatArray) -> FloatArray:
 class Reference:
     """A model prepared for evaluation.
 
-    ``products="blas"`` evaluates products with a float side by BLAS: faster, but their bits then depend on
-    the machine and the batch. Products of codes are exact either way. ``mode="integer"`` raises ModelError
-    for a model whose scheme leaves something float that this mode needs as integers.
+    ``mode="integer"`` raises ModelError for a model whose scheme leaves something float that this mode needs
+    as integers.
     """
 
-    def __init__(self, model: Model, *, products: Products = "ordered", mode: Mode = "hybrid") -> None:
+    def __init__(self, model: Model, *, mode: Mode = "hybrid") -> None:
         check_model(model)
         if mode == "integer":
             check_integer(model)
@@ -43,7 +41,7 @@ class Reference:
         width, grid = model.features.dim, model.feat
         for index, layer in enumerate(model.layers):
             hidden = output_width(model.layers, index)
-            self.layers.append(kinds[layer.kind](layer, width, hidden, grid, blas=products == "blas"))
+            self.layers.append(kinds[layer.kind](layer, width, hidden, grid))
             width, grid = hidden, layer.signals.get("h")
 
     def initial_state(self, rows: int) -> State:
@@ -107,11 +105,9 @@ def _rows(padded: FloatArray, lengths: Lengths) -> list[FloatArray]:
     return [np.ascontiguousarray(padded[:length, b]) for b, length in enumerate(lengths)]
 
 
-def forward(
-    model: Model, features: Sequence[FloatArray], *, products: Products = "ordered", mode: Mode = "hybrid"
-) -> list[FloatArray]:
+def forward(model: Model, features: Sequence[FloatArray], *, mode: Mode = "hybrid") -> list[FloatArray]:
     """Log-probabilities of whole utterances: ``[T, features.dim]`` each in, ``[T, symbols]`` each out."""
-    return Reference(model, products=products, mode=mode).run(features)[0]
+    return Reference(model, mode=mode).run(features)[0]
 
 
 class ReferenceStream:

@@ -34,15 +34,12 @@ def last_frames(joined: FloatArray, lengths: Lengths, count: int) -> FloatArray:
 class ReferenceLayer:
     """One layer, prepared for a kind of input. A call returns output, its lengths and the state after it."""
 
-    def __init__(
-        self, layer: Layer, inputs: int, hidden: int, grid: Signal | None, *, blas: bool = False
-    ) -> None:
+    def __init__(self, layer: Layer, inputs: int, hidden: int, grid: Signal | None) -> None:
         self.inputs, self.hidden = inputs, hidden
         self.output_grid = layer.signals.get("h")
         self._gate = layer.signals.get("gate")
         self._cell = layer.signals.get("cell")
         self._vectors = layer.vectors
-        self._blas = blas
 
     def initial_state(self, rows: int) -> LayerState:
         """The state before the first frame of ``rows`` streams."""
@@ -88,11 +85,9 @@ def keep_ended(new: NDArray[_T], old: NDArray[_T], t: int, lengths: Lengths) -> 
 class Linear(ReferenceLayer):
     """``y = W x + b``."""
 
-    def __init__(
-        self, layer: Layer, inputs: int, hidden: int, grid: Signal | None, *, blas: bool = False
-    ) -> None:
-        super().__init__(layer, inputs, hidden, grid, blas=blas)
-        self._product = Product(layer.matrices["in"], grid, blas=blas)
+    def __init__(self, layer: Layer, inputs: int, hidden: int, grid: Signal | None) -> None:
+        super().__init__(layer, inputs, hidden, grid)
+        self._product = Product(layer.matrices["in"], grid)
 
     def initial_state(self, rows: int) -> LayerState:
         return {}
@@ -106,12 +101,10 @@ class Linear(ReferenceLayer):
 class Sru(ReferenceLayer):
     """``f, r = s(u + v*c')``, ``c = f*c' + (1-f)*u0``, ``h = r*g(c) + (1-r)*(scale_x*x)``."""
 
-    def __init__(
-        self, layer: Layer, inputs: int, hidden: int, grid: Signal | None, *, blas: bool = False
-    ) -> None:
-        super().__init__(layer, inputs, hidden, grid, blas=blas)
-        self._product = Product(layer.matrices["in"], grid, blas=blas)
-        self._skip = Product(layer.matrices["skip"], grid, blas=blas) if "skip" in layer.matrices else None
+    def __init__(self, layer: Layer, inputs: int, hidden: int, grid: Signal | None) -> None:
+        super().__init__(layer, inputs, hidden, grid)
+        self._product = Product(layer.matrices["in"], grid)
+        self._skip = Product(layer.matrices["skip"], grid) if "skip" in layer.matrices else None
         self._v = layer.vectors.get("v")
         self._with_tanh = bool(layer.options["tanh"])
         self._scale_x = np.float32(layer.options["scale_x"])
@@ -150,17 +143,15 @@ class Sru(ReferenceLayer):
 class Lstm(ReferenceLayer):
     """LSTM with optional peepholes; with proj the residual LSTM: ``h = o * (W_p tanh(c) + x)``."""
 
-    def __init__(
-        self, layer: Layer, inputs: int, hidden: int, grid: Signal | None, *, blas: bool = False
-    ) -> None:
-        super().__init__(layer, inputs, hidden, grid, blas=blas)
+    def __init__(self, layer: Layer, inputs: int, hidden: int, grid: Signal | None) -> None:
+        super().__init__(layer, inputs, hidden, grid)
         matrices = layer.matrices
-        self._product = Product(matrices["in"], grid, blas=blas)
-        self._recurrent = Product(matrices["rec"], self.output_grid, blas=blas)
+        self._product = Product(matrices["in"], grid)
+        self._recurrent = Product(matrices["rec"], self.output_grid)
         self._peepholes = layer.vectors.get("peepholes")
         self._residual = layer.kind == "residual_lstm"
-        self._proj = Product(matrices["proj"], self._gate, blas=blas) if self._residual else None
-        self._skip = Product(matrices["skip"], grid, blas=blas) if "skip" in matrices else None
+        self._proj = Product(matrices["proj"], self._gate) if self._residual else None
+        self._skip = Product(matrices["skip"], grid) if "skip" in matrices else None
 
     def initial_state(self, rows: int) -> LayerState:
         zeros = np.zeros((rows, self.hidden), np.float32)
@@ -201,11 +192,9 @@ class Lstm(ReferenceLayer):
 class Qrnn(ReferenceLayer):
     """``z = tanh(u0)``, ``c = f*c' + (1-f)*z`` (fo) or ``f*c' + i*z`` (ifo), ``h = o*c``."""
 
-    def __init__(
-        self, layer: Layer, inputs: int, hidden: int, grid: Signal | None, *, blas: bool = False
-    ) -> None:
-        super().__init__(layer, inputs, hidden, grid, blas=blas)
-        self._product = Product(layer.matrices["in"], grid, blas=blas)
+    def __init__(self, layer: Layer, inputs: int, hidden: int, grid: Signal | None) -> None:
+        super().__init__(layer, inputs, hidden, grid)
+        self._product = Product(layer.matrices["in"], grid)
         self._past = int(layer.options["window"]) - 1
         self._parts = layer.matrices["in"].codes.shape[0] // hidden
 
@@ -237,14 +226,12 @@ class Isru(ReferenceLayer):
     look-ahead.
     """
 
-    def __init__(
-        self, layer: Layer, inputs: int, hidden: int, grid: Signal | None, *, blas: bool = False
-    ) -> None:
-        super().__init__(layer, inputs, hidden, grid, blas=blas)
+    def __init__(self, layer: Layer, inputs: int, hidden: int, grid: Signal | None) -> None:
+        super().__init__(layer, inputs, hidden, grid)
         self._left, self._right = int(layer.options["taps_left"]), int(layer.options["taps_right"])
         self._conv = DepthwiseProduct(layer.matrices["conv"], grid)
         self._conv_grid = layer.signals.get("conv")
-        self._product = Product(layer.matrices["in"], self._conv_grid, blas=blas)
+        self._product = Product(layer.matrices["in"], self._conv_grid)
 
     def initial_state(self, rows: int) -> LayerState:
         past = np.zeros((self._left + self._right, rows, self.inputs), np.float32)

@@ -1,4 +1,4 @@
-"""Recognizing a test set with a packed model, through the fixed-point reference."""
+"""Recognizing a test set with a packed model in the engine."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from speechq.bench.results import EvaluationResult, Sample, write_result, write_sample
+from speechq.bench.results import Arithmetic, EvaluationResult, Sample, write_result, write_sample
 from speechq.bench.results import Utterance as Recognized
 from speechq.data.batches import Dataset
 from speechq.data.features import FRAME_SECONDS, stack_frames
 from speechq.data.manifest import Utterance
 from speechq.data.shards import FloatArray
-from speechq.quant.reference import forward
+from speechq.errors import ModelError
 from speechq.recipes.provenance import run_facts
+from speechq.runtime.engine import Engine
 from speechq.runtime.greedy import Decoder, GreedyDecoder
 from speechq.runtime.model_file import read_model
 
-_BATCH = 64
+BLOCK = 16  # frames per weight read
 
 
 class Named(Protocol):
@@ -41,26 +42,37 @@ def network_input(dataset: Dataset, item: int) -> FloatArray:
     return stack_frames(dataset.normalized(item), dataset.features)
 
 
+def runs_integer(path: Path) -> bool:
+    """Whether the engine can run the model file in integer mode."""
+    try:
+        Engine(path, mode="integer")
+    except ModelError:
+        return False
+    return True
+
+
 def recognize(
-    path: Path, dataset: Dataset, decoder: Decoder | None = None, stream: bool = False
+    path: Path,
+    dataset: Dataset,
+    decoder: Decoder | None = None,
+    *,
+    stream: bool = False,
+    arithmetic: Arithmetic = "hybrid",
 ) -> tuple[list[str], float]:
-    """Texts of all utterances, or of the concatenated set, and seconds spent in network and decoder."""
-    model = read_model(path)
-    decoder = decoder or GreedyDecoder(model.units)
-    inputs = [network_input(dataset, item) for item in range(len(dataset))]
-    begun = time.perf_counter()
+    """Texts of all utterances, or of the concatenated set, and seconds spent in network and decoder.
+
+    One thread runs one stream at a time, ``BLOCK`` frames per weight read: each utterance, or with
+    ``stream`` the whole set, goes through a state of its own. Neither loading the model nor computing the
+    features is part of the seconds.
+    """
+    engine = Engine(path, mode=arithmetic, threads=1, block=BLOCK)
+    decoder = decoder or GreedyDecoder(read_model(path).units)
+    streams = [network_input(dataset, item) for item in range(len(dataset))]
     if stream:
-        texts = [decoder.decode(forward(model, [np.concatenate(inputs)], products="blas")[0])]
-        return texts, time.perf_counter() - begun
-    found = [""] * len(inputs)
-    order = sorted(range(len(inputs)), key=lambda item: -len(inputs[item]))
-    for first in range(0, len(order), _BATCH):
-        items = order[first : first + _BATCH]
-        for item, log_probs in zip(
-            items, forward(model, [inputs[i] for i in items], products="blas"), strict=True
-        ):
-            found[item] = decoder.decode(log_probs)
-    return found, time.perf_counter() - begun
+        streams = [np.concatenate(streams)]
+    begun = time.perf_counter()
+    texts = [decoder.decode(engine.forward([frames])[0]) for frames in streams]
+    return texts, time.perf_counter() - begun
 
 
 def evaluate_model(
@@ -71,9 +83,10 @@ def evaluate_model(
     test: Sequence[Utterance],
     dataset: Dataset,
     fold: Literal[48, 39] | None,
+    arithmetic: Arithmetic = "hybrid",
 ) -> None:
     """Recognize ``test`` with the model file ``path`` and write the result that tables are made of."""
-    texts, seconds = recognize(path, dataset, stream=mode == "stream")
+    texts, seconds = recognize(path, dataset, stream=mode == "stream", arithmetic=arithmetic)
     units = read_model(path).units
     audio = dataset.seconds()
     if mode == "stream":
@@ -98,6 +111,7 @@ def evaluate_model(
             utterances=tuple(rows),
             unit="phone" if units.kind == "phones" else "word",
             fold=fold,
+            arithmetic=arithmetic,
         ),
     )
 
@@ -107,7 +121,7 @@ def write_sample_of(work: Path, path: Path, test: Sequence[Utterance], dataset: 
     model = read_model(path)
     order = np.argsort([u.duration for u in test], kind="stable")
     item = int(order[len(order) * 2 // 3])
-    log_probs = forward(model, [network_input(dataset, item)], products="blas")[0]
+    (log_probs,) = Engine(path).forward([network_input(dataset, item)])
     first = int(model.features.energy)  # the mel bins come behind the energy
     fbank = dataset.stores[0][item][:, first : first + model.features.mels]
     write_sample(

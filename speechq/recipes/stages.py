@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from speechq.bench.report import write_report
+from speechq.bench.results import Arithmetic, write_comparison
 from speechq.config import Method, Recipe, TrainConfig, digest
 from speechq.data.batches import Dataset
 from speechq.data.manifest import Utterance
@@ -17,8 +18,9 @@ from speechq.files import write_json
 from speechq.nn.acoustic import AcousticModel
 from speechq.progress import say
 from speechq.recipes import sensitivity
+from speechq.recipes.compare import compare, sentence, warning
 from speechq.recipes.corpus import Corpus
-from speechq.recipes.evaluate import evaluate_model, write_sample_of
+from speechq.recipes.evaluate import evaluate_model, runs_integer, write_sample_of
 from speechq.recipes.plan import Model, planned_models
 from speechq.recipes.provenance import run_facts
 from speechq.recipes.work import Work
@@ -187,39 +189,52 @@ class Run:
         return self.folder / "models" / f"{model.name}.sqm"
 
     def pack(self) -> None:
-        """Model files of all networks."""
+        """Model files of all networks, each compared on dev with the network in training."""
         for model in self.models:
 
             def make(folder: Path, m: Model = model) -> None:
-                self._require_trained(m)
-                facts = {"method": m.method, "name": m.name, **run_facts()}
-                pack(self.checkpoint(m), self.packed(m), facts)
+                self._pack(m)
 
-            self.work.unit(f"pack/{model.name}", self._pack_key(model), make, outputs=[self.packed(model)])
+            outputs = [self.packed(model), self.folder / "pack" / model.name / "comparison.json"]
+            self.work.unit(f"pack/{model.name}", self._pack_key(model), make, outputs=outputs)
+
+    def _pack(self, model: Model) -> None:
+        self._require_trained(model)
+        checkpoint, packed = self.checkpoint(model), self.packed(model)
+        pack(checkpoint, packed, {"method": model.method, "name": model.name, **run_facts()})
+        references = [u.text for u in self.splits["dev"]]
+        comparison = compare(model.name, checkpoint, packed, self.datasets["dev"], references)
+        write_comparison(self.folder, comparison)
+        if (text := warning(comparison)) is not None:
+            say(f"{model.name}: {sentence(comparison)}; {text}")
 
     def _pack_key(self, model: Model) -> str:
-        return digest("pack-1", self.train_key(model))
+        return digest("pack-2", self.train_key(model))
 
-    def _evaluations(self) -> Iterator[tuple[str, str, Model, str]]:
-        """``(name, key, model, mode)`` of all that is to be recognized."""
+    def _evaluations(self) -> Iterator[tuple[str, str, Model, str, Arithmetic]]:
+        """``(name, key, model, mode, arithmetic)`` of all that is to be recognized."""
         config = self.recipe.evaluate
         for model in self.models:
-            for mode in (
-                ("utterance", "stream") if config.stream and model.method != "direct" else ("utterance",)
-            ):
-                key = digest("evaluate-1", self.train_key(model), config.fold_phones, mode)
-                yield model.name + (".stream" if mode == "stream" else ""), key, model, mode
+            ways: list[tuple[str, str, Arithmetic]] = [("", "utterance", "hybrid")]
+            if config.stream and model.method != "direct":
+                ways.append((".stream", "stream", "hybrid"))
+            if runs_integer(self.packed(model)):
+                ways.append((".integer", "utterance", "integer"))
+            for suffix, mode, arithmetic in ways:
+                key = digest("evaluate-2", self.train_key(model), config.fold_phones, mode, arithmetic)
+                yield model.name + suffix, key, model, mode, arithmetic
 
     def evaluate(self) -> None:
-        """Recognize the test set with every packed model, utterance by utterance and as one stream."""
+        """Recognize the test set with every packed model, utterance by utterance and as one stream; models
+        that integer mode can run, also in that mode."""
         fold = None if self.recipe.evaluate.fold_phones == 0 else self.recipe.evaluate.fold_phones
         self._drop_unplanned()
-        for name, key, model, mode in self._evaluations():
+        for name, key, model, mode, arithmetic in self._evaluations():
 
-            def make(folder: Path, m: Model = model, how: str = mode) -> None:
+            def make(folder: Path, m: Model = model, how: str = mode, by: Arithmetic = arithmetic) -> None:
                 self.work.require(f"pack/{m.name}", self._pack_key(m), "pack")
                 test = self.splits["test"], self.datasets["test"]
-                evaluate_model(self.folder, self.packed(m), m, how, *test, fold)
+                evaluate_model(self.folder, self.packed(m), m, how, *test, fold, by)
 
             result = self.folder / "evaluate" / name / "result.json"
             self.work.unit(f"evaluate/{name}", key, make, outputs=[result])
@@ -228,7 +243,7 @@ class Run:
         def sample(folder: Path) -> None:
             write_sample_of(self.folder, self.packed(best), self.splits["test"], self.datasets["test"])
 
-        key = digest("sample-1", self.train_key(best))
+        key = digest("sample-2", self.train_key(best))
         self.work.unit("sample", key, sample, outputs=[self.folder / "sample.npz"])
         sensitivity.measure(self)
 
@@ -242,14 +257,14 @@ class Run:
 
     def report(self) -> None:
         """``run.json`` and ``report.html``, from what was evaluated."""
-        evaluations = [(name, key) for name, key, _, _ in self._evaluations()]
+        evaluations = [(name, key) for name, key, *_ in self._evaluations()]
         for name, key in evaluations:
             self.work.require(f"evaluate/{name}", key, "evaluate")
         outputs = [self.folder / "report.html", self.folder / "run.json"]
         recipe = self.recipe.model_dump(mode="json")
         points = self.folder / "sensitivity" / "points.json"
         measured = points.read_text() if points.is_file() else ""
-        key = digest("report-1", recipe, evaluations, measured)
+        key = digest("report-2", recipe, evaluations, measured)
         self.work.unit("report", key, lambda folder: self._report(recipe), outputs=outputs)
 
     def _report(self, recipe: dict[str, Any]) -> None:

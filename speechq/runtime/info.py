@@ -5,18 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from speechq.runtime.checks import input_width, output_width
-from speechq.runtime.graph import Layer, Model
+from speechq.runtime.graph import Layer, Matrix, Model
 from speechq.runtime.packing import packed_bytes
 
 FRAME_RATE = 100.0
+BLOCKS = (1, 16)  # frames per weight read
+
+
+def _weight_bytes(matrix: Matrix) -> int:
+    """Bytes of the codes, or of float weights; what a block reads once."""
+    count = int(matrix.codes.size)
+    return 4 * count if matrix.bits == 32 else packed_bytes(count, matrix.bits)
 
 
 def _layer_rows(name: str, layer: Layer) -> list[dict[str, Any]]:
     """One row per matrix, and one for the vectors of a layer together."""
     rows = []
     for role, matrix in layer.matrices.items():
-        count = int(matrix.codes.size)
-        weights = 4 * count if matrix.bits == 32 else packed_bytes(count, matrix.bits)
+        count, weights = int(matrix.codes.size), _weight_bytes(matrix)
         rows.append(
             {
                 "layer": name,
@@ -60,6 +66,9 @@ def describe(model: Model) -> dict[str, Any]:
     ``matrices`` holds a row per matrix (``layer`` is l0, l1, ..., or out; ``operations`` are multiply-adds
     per network frame), ``layers`` a row per layer. ``bytes`` count packed codes, steps and vectors, not the
     header of the file; ``float_share`` is their size relative to the same network in float32, without steps.
+    ``weight_bytes`` are the packed codes and float weights alone, which a block of T frames reads once:
+    ``weight_bytes_per_second`` maps T to what that is per second of audio (a recurrent matrix stays in the
+    cache while its layer runs the T steps).
     """
     frame_rate = FRAME_RATE / model.features.stride
     matrices: list[dict[str, Any]] = []
@@ -79,6 +88,7 @@ def describe(model: Model) -> dict[str, Any]:
         )
     parameters = sum(row["parameters"] for row in matrices)
     size = sum(row["bytes"] for row in matrices)
+    weights = sum(_weight_bytes(matrix) for layer in model.layers for matrix in layer.matrices.values())
     look_ahead = sum(int(layer.options.get("taps_right", 0)) for layer in model.layers)
     return {
         "scheme": model.scheme,
@@ -90,6 +100,8 @@ def describe(model: Model) -> dict[str, Any]:
         "float_share": size / (4 * parameters),
         "frames_per_second": frame_rate,
         "multiply_adds_per_second": frame_rate * sum(row["operations"] for row in matrices),
+        "weight_bytes": weights,
+        "weight_bytes_per_second": {str(block): frame_rate / block * weights for block in BLOCKS},
         "look_ahead_seconds": look_ahead / frame_rate,
         "units": {"kind": model.units.kind, "count": len(model.units), "symbols": list(model.units.symbols)},
         "features": model.features.model_dump(mode="json") | {"dim": model.features.dim},

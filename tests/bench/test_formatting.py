@@ -33,3 +33,10 @@ def test_size(count: int, text: str) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(4.2, "4.2 s"), (200, "3 min 20 s"), (4320, "1 h 12 min")])
 def test_duration(seconds: float, text: str) -> None:
     assert formatting.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("factor", "text"), [(0.2134, "0.213"), (0.000314, "0.00031"), (0.0100, "0.010"), (0.0, "0.000")]
+)
+def test_real_time(factor: float, text: str) -> None:
+    assert formatting.real_time(factor) == text

@@ -13,7 +13,7 @@ import pytest
 
 from speechq.bench import plots
 from speechq.bench.report import write_report, write_summary_svg
-from speechq.bench.results import write_result
+from speechq.bench.results import Comparison, write_comparison, write_result
 from speechq.errors import ConfigError, DataError
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
@@ -148,6 +148,18 @@ def test_an_empty_work_folder_says_what_is_missing(tmp_path: Path) -> None:
         write_summary_svg(tmp_path, tmp_path / "x.svg")
     with pytest.raises(DataError, match="no such work folder"):
         write_report(tmp_path / "nowhere")
+
+
+def test_the_largest_difference_to_training_is_told(tmp_path: Path, make_result) -> None:
+    for name, scheme, method in (("float-s1", "float", "float"), ("w4a8-sgd-s1", "w4a8", "sgd")):
+        write_result(tmp_path, make_result(name, scheme, method, 1, 0.1, 900))
+    told = "On the dev set the two differ by at most"
+    assert told not in Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+    write_comparison(tmp_path, Comparison("float-s1", 0.1, 0.1004, 40))
+    write_comparison(tmp_path, Comparison("w4a8-sgd-s1", 0.1123, 0.1112, 40))
+    write_comparison(tmp_path, Comparison("w2a8-sgd-s1", 0.1, 0.5, 40))  # left of an earlier recipe
+    text = Page(write_report(tmp_path).read_text(encoding="utf-8")).text
+    assert f"{told} 0.11 points of WER (w4a8-sgd-s1: 11.12 % packed, 11.23 % in training)." in text
 
 
 def test_only_a_float_network(tmp_path: Path, make_result) -> None:

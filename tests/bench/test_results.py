@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from speechq.bench.results import (
+    Comparison,
+    read_comparisons,
     read_metrics,
     read_results,
     read_run,
     read_sample,
     read_sensitivity,
+    write_comparison,
     write_result,
     write_sample,
 )
@@ -29,11 +32,17 @@ def test_result_round_trip(tmp_path: Path, make_result) -> None:
 
 
 def test_other_decoders_modes_and_splits_have_their_own_folder(tmp_path: Path, make_result) -> None:
-    for other in ({}, {"decoder": "beam / ngram"}, {"mode": "stream"}, {"split": "dev"}):
+    for other in (
+        {},
+        {"decoder": "beam / ngram"},
+        {"mode": "stream"},
+        {"split": "dev"},
+        {"arithmetic": "integer"},
+    ):
         write_result(tmp_path, make_result("m-s1", "w4a8", "sgd", 1, 0.2, 1000, **other))
     names = {path.parent.name for path in tmp_path.rglob("result.json")}
-    assert names == {"m-s1", "m-s1.beam-ngram", "m-s1.stream", "m-s1.dev"}
-    assert len(read_results(tmp_path)) == 4
+    assert names == {"m-s1", "m-s1.beam-ngram", "m-s1.stream", "m-s1.dev", "m-s1.integer"}
+    assert len(read_results(tmp_path)) == 5
 
 
 def test_half_written_folders_are_not_read(tmp_path: Path, make_result) -> None:
@@ -52,6 +61,7 @@ def test_half_written_folders_are_not_read(tmp_path: Path, make_result) -> None:
         (lambda value: value.update(unit="letter"), "unit is 'letter'"),
         (lambda value: value.update(mode="live"), "mode is 'live'"),
         (lambda value: value.update(fold=40), "fold is 40"),
+        (lambda value: value.update(arithmetic="analog"), "arithmetic is 'analog'"),
         (lambda value: value["utterances"].append(value["utterances"][0]), "id occurs twice"),
     ],
 )
@@ -63,6 +73,18 @@ def test_damaged_results_are_named(tmp_path: Path, make_result, change, words: s
     with pytest.raises(DataError, match=words) as error:
         read_results(tmp_path)
     assert str(path) in str(error.value)
+
+
+def test_comparison_round_trip(tmp_path: Path) -> None:
+    assert read_comparisons(tmp_path) == []
+    comparison = Comparison("w4a8-sgd-s1", 0.11, 0.1, 40)
+    path = write_comparison(tmp_path, comparison)
+    assert path == tmp_path / "pack" / "w4a8-sgd-s1" / "comparison.json"
+    assert read_comparisons(tmp_path) == [comparison]
+    assert comparison.difference == pytest.approx(-0.01)
+    path.write_text("{}")
+    with pytest.raises(DataError, match="the comparison lacks model, simulated, packed, utterances"):
+        read_comparisons(tmp_path)
 
 
 def test_metrics_of_a_killed_run(tmp_path: Path) -> None:

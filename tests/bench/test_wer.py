@@ -177,6 +177,50 @@ def test_stream_has_no_interval_and_says_stream(tmp_path: Path) -> None:
     assert "greedy (stream)" in markdown_table(wer_table(tmp_path))
 
 
+def test_integer_arithmetic_is_a_column(tmp_path: Path) -> None:
+    spoken = [("a", "one two", ""), ("a", "three", ""), ("b", "four five six", "")]
+
+    def heard(*texts: str) -> list[tuple[str, str, str]]:
+        return [(corpus, ref, text) for (corpus, ref, _), text in zip(spoken, texts, strict=True)]
+
+    perfect = heard("one two", "three", "four five six")
+    for seed in (1, 2):
+        write_result(tmp_path, result(f"float-s{seed}", "float", perfect, seed))
+        write_result(tmp_path, result(f"w4a8-sgd-s{seed}", "sgd", perfect, seed))
+        write_result(tmp_path, result(f"w4a8-sgd-s{seed}", "sgd", [("a", "one", "one")], seed, mode="stream"))
+    before = wer_table(tmp_path, pooled=True)
+    assert {row["wer_integer"] for row in before} == {None}
+    assert "integer" not in markdown_table(before)
+    texts = heard("one too", "", "four five six seven")
+    write_result(tmp_path, result("w4a8-sgd-s1", "sgd", texts, arithmetic="integer"))
+    rows = wer_table(tmp_path, pooled=True)
+    assert [{**row, "wer_integer": None} for row in rows] == before  # nothing else changes
+    found = {(r["model"], r["corpus"], r["mode"]): r["wer_integer"] for r in rows}
+    assert found["w4a8-sgd-s1", "all", "utterance"] == 3 / 6
+    assert found["w4a8-sgd-s1", "a", "utterance"] == 2 / 3
+    assert found["w4a8-sgd-s1", "b", "utterance"] == 1 / 3
+    assert found["w4a8-sgd-s1", "all", "stream"] is None
+    assert found["w4a8-sgd-s2", "all", "utterance"] is None
+    assert found["w4a8-sgd", "all", "utterance"] is None  # not all seeds were run
+    write_result(tmp_path, result("w4a8-sgd-s2", "sgd", perfect, 2, arithmetic="integer"))
+    rows = wer_table(tmp_path, pooled=True)
+    found = {(r["model"], r["corpus"], r["mode"]): r["wer_integer"] for r in rows}
+    assert found["w4a8-sgd", "all", "utterance"] == 3 / 12
+    lines = markdown_table(rows).splitlines()
+    column = lines[2].split(" | ").index("WER % integer")
+    cells = {line.split(" | ")[0]: line.split(" | ")[column] for line in lines if "| all | greedy |" in line}
+    assert cells["| w4a8-sgd-s1"] == "50.0" and cells["| float-s1"] == "\N{EN DASH}"
+
+
+def test_integer_arithmetic_needs_its_twin(tmp_path: Path) -> None:
+    write_result(tmp_path, result("w4a8-sgd-s1", "sgd", [("a", "one", "one")], arithmetic="integer"))
+    with pytest.raises(DataError, match=r"w4a8-sgd-s1\.integer/result\.json.*w4a8-sgd-s1/result\.json"):
+        wer_table(tmp_path)
+    write_result(tmp_path, result("w4a8-sgd-s1", "sgd", [("a", "two", "one")]))
+    with pytest.raises(DataError, match="another test set"):
+        wer_table(tmp_path)
+
+
 def test_nothing_evaluated_and_no_words(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="run the recipe's stage evaluate"):
         wer_table(tmp_path)

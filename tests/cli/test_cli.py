@@ -144,6 +144,8 @@ def test_info_as_tables(work: Path, call: Any) -> None:
     assert "w4a8" in shown
     assert "2 x lstm, 1 x linear" in shown
     assert "feat 8 bit" in shown
+    # 4 bits of 64 x (60 + 16 + 16 + 16) + 8 x 16 weights, 100 / 3 frames a second.
+    assert "117 kB at block 1, 7.33 kB at block 16, per second of audio" in shown
     assert re.search(r"l1 .* rec .* 64 x 16 .* 4 .* 1,024", shown)
     assert "made by adaptive on the corpus manifest with seed 1" in " ".join(shown.split())
 
@@ -155,6 +157,7 @@ def test_info_as_json(work: Path, call: Any) -> None:
     assert facts["scheme"] == "float"
     assert facts["provenance"]["method"] == "float"
     assert facts["features"]["dim"] == 60
+    assert facts["weight_bytes"] == 4 * (64 * (60 + 16 + 16 + 16) + 8 * 16)
 
 
 def test_pack_writes_what_the_recipe_packed(work: Path, call: Any, tmp_path: Path) -> None:
@@ -163,12 +166,45 @@ def test_pack_writes_what_the_recipe_packed(work: Path, call: Any, tmp_path: Pat
     out = tmp_path / "new" / "w4.sqm"
     code, shown, _ = call("pack", work / "train" / "w4a8-adaptive-s1" / "final.ckpt", "-o", out)
     assert code == 0
-    assert shown == f"{out}: {out.stat().st_size:,} bytes\n"
+    first, second = shown.splitlines()
+    assert first == f"{out}: {out.stat().st_size:,} bytes"
+    pattern = r"dev WER [\d.]+ % packed, [\d.]+ % in training: [\d.]+ points apart \(2 utterances\)"
+    assert re.fullmatch(pattern, second)
     one, two = read_model(out), read_model(work / "models" / "w4a8-adaptive-s1.sqm")
     for mine, theirs in zip(one.layers, two.layers, strict=True):
         for role, matrix in mine.matrices.items():
             assert (matrix.codes == theirs.matrices[role].codes).all()
             assert (matrix.steps == theirs.matrices[role].steps).all()
+
+
+def test_pack_compares_on_what_it_is_given(work: Path, call: Any, tmp_path: Path) -> None:
+    checkpoint, out = work / "train" / "w4a8-adaptive-s1" / "final.ckpt", tmp_path / "w4.sqm"
+    code, shown, _ = call("pack", checkpoint, "-o", out, "--dev", work / "prepare" / "test.jsonl")
+    assert code == 0
+    assert "(4 utterances)" in shown
+    code, _, problem = call("pack", checkpoint, "-o", out, "--dev", "nowhere.jsonl")
+    assert code == 2
+    assert "nowhere.jsonl" in problem
+
+
+def test_pack_says_that_there_is_nothing_to_compare_on(work: Path, call: Any, tmp_path: Path) -> None:
+    alone = tmp_path / "final.ckpt"
+    alone.write_bytes((work / "train" / "w4a8-adaptive-s1" / "final.ckpt").read_bytes())
+    code, shown, _ = call("pack", alone, "-o", tmp_path / "w4.sqm")
+    assert code == 0
+    assert (tmp_path / "w4.sqm").is_file()
+    assert "not compared with the network in training" in shown
+    assert "--dev MANIFEST" in shown
+
+
+def test_pack_warns_of_a_difference(
+    work: Path, call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("speechq.recipes.compare.LARGEST", -1.0)
+    checkpoint = work / "train" / "w4a8-adaptive-s1" / "final.ckpt"
+    code, _, warned = call("pack", checkpoint, "-o", tmp_path / "w4.sqm")
+    assert code == 0
+    assert "warning: the packed model and the network in training differ" in warned
 
 
 # report

@@ -209,18 +209,6 @@ def test_ragged_chunks_carry_the_state(variant: tuple[str, dict[str, Any]]) -> N
         np.testing.assert_array_equal(np.concatenate(row), reference.run([x])[0][0])
 
 
-@pytest.mark.parametrize("kind", CELLS)
-def test_blas_products(kind: str) -> None:
-    """The same bits where all sides are on a grid, close where floats are added in another order."""
-    xs = random_features(random_model(kind), 15, 8)
-    model = random_model(kind, bits=5, gate_bits=8)
-    for a, b in zip(forward(model, xs), forward(model, xs, products="blas"), strict=True):
-        np.testing.assert_array_equal(a, b)
-    model = random_model(kind, bits=None, signal_bits=None)
-    for a, b in zip(forward(model, xs), forward(model, xs, products="blas"), strict=True):
-        np.testing.assert_allclose(a, b, atol=2e-5)
-
-
 @pytest.mark.parametrize(
     ("bits", "signal_bits", "columns"), [(8, 8, 64), (8, 8, 6000), (8, 16, 3000), (2, 16, 40)]
 )

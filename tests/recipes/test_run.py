@@ -11,6 +11,7 @@ import yaml
 from commands import SMALL, speechq, times
 from tiny_speech import ALPHABET, write_corpus, write_split
 
+from speechq.bench.wer import wer_table
 from speechq.errors import ConfigError, DataError
 from speechq.recipes.run import run_recipe
 
@@ -49,7 +50,12 @@ def test_a_recipe_makes_models_results_and_a_report(recipe: Path) -> None:
         result = json.loads(path.read_text())
         assert (work / result["file"]).stat().st_size == result["size_bytes"]
         assert len(result["utterances"]) == (1 if result["mode"] == "stream" else 5)
-    assert "<html" in (work / "report.html").read_text()
+    report = (work / "report.html").read_text()
+    assert "<html" in report
+    assert "On the dev set the two differ by at most" in report
+    compared = [json.loads(path.read_text()) for path in work.glob("pack/*/comparison.json")]
+    assert {entry["model"] for entry in compared} == models
+    assert all(entry["utterances"] == 6 for entry in compared)
     facts = json.loads((work / "run.json").read_text())
     assert facts["config"]["name"] == facts["recipe"] == "small"
     assert facts["parameters"] > 10000
@@ -84,6 +90,7 @@ def test_a_lost_output_is_made_again(recipe: Path) -> None:
     after = times(work)
     assert {name for name in after if before.get(name) != after[name]} == {
         "models/w3a8-lsq-s2.sqm",
+        "pack/w3a8-lsq-s2/comparison.json",
         "pack/w3a8-lsq-s2/stamp.json",
         "report.html",
         "run.json",
@@ -204,6 +211,28 @@ def test_the_work_folder_is_named_after_the_recipe(tmp_path: Path) -> None:
     assert (tmp_path / "work" / "tones" / "prepare" / "train.jsonl").is_file()
 
 
+INTEGER = "w4a8,gate=a8,cell=a16"
+
+
+def test_integer_mode_is_evaluated_where_it_can_run(tmp_path: Path) -> None:
+    retrain = {"schemes": ["w4a8", INTEGER], "methods": ["direct", "adaptive"], "float_plus": False}
+    folder, work = tones(tmp_path, retrain=retrain | {"epochs": 1}), tmp_path / "work"
+    run_recipe(folder, work=work)
+    able = {f"{INTEGER.replace(',', '_')}-{method}-s1" for method in ("direct", "adaptive")}
+    names = {path.parent.name for path in work.glob("evaluate/*/result.json")}
+    assert {name for name in names if name.endswith(".integer")} == {f"{name}.integer" for name in able}
+    assert not any("stream" in name and "integer" in name for name in names)
+    for row in wer_table(work):
+        assert (row["wer_integer"] is not None) == (row["model"] in able and row["mode"] == "utterance")
+    assert "WER % integer" in (work / "report.html").read_text()
+    before = times(work)
+    run_recipe(folder, work=work)
+    assert times(work) == before
+    run_recipe(folder, work=work, assignments=("retrain.schemes=[w4a8]",))
+    assert not list((work / "evaluate").glob("*.integer"))
+    assert "WER % integer" not in (work / "report.html").read_text()
+
+
 # Mistakes
 
 
@@ -297,8 +326,6 @@ def test_phones_of_timit_end_to_end(shared: Path, tmp_path: Path) -> None:
     result = json.loads((work / "evaluate" / "w4a8-adaptive-s1" / "result.json").read_text())
     assert (result["unit"], result["fold"]) == ("phone", 39)
     assert set(result["utterances"][0]["reference"].split()) <= set(_phones())
-    from speechq.bench.wer import wer_table
-
     rows = [row for row in wer_table(work) if row["model"].startswith("float")]
     assert all(0.3 < row["wer"] < 1.0 for row in rows)
 

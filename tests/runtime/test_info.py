@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from packed_models import CELLS, random_model
 
+from speechq.runtime.engine import Engine
 from speechq.runtime.info import describe
 from speechq.runtime.model_file import write_model
 
@@ -35,6 +36,17 @@ def test_size_is_that_of_the_file(kind: str, bits: int | None, tmp_path: Path) -
     assert found["bytes"] < size < found["bytes"] + 8192
     assert found["float_share"] == 1 if bits is None else 0.09 < found["float_share"] < 0.4
     assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("bits", [None, 3])
+def test_weights_read_are_those_of_the_engine(kind: str, bits: int | None) -> None:
+    model = random_model(kind, bits=bits, hidden=21)
+    found = describe(model)
+    assert found["weight_bytes"] == Engine(model).weight_bytes
+    rates = found["weight_bytes_per_second"]
+    assert rates["1"] == pytest.approx(found["weight_bytes"] * 100 / 3)
+    assert rates["16"] == pytest.approx(found["weight_bytes"] * 100 / 48)
 
 
 def test_look_ahead() -> None:

@@ -1,0 +1,86 @@
+"""Recognizing with the engine: the bits of the reference, one stream at a time or one endless stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from packed_models import CELLS, random_model
+from tiny_speech import ALPHABET, FEATURES, write_split
+
+from speechq.bench.results import Arithmetic
+from speechq.config import DataConfig
+from speechq.data.batches import Dataset
+from speechq.data.shards import compute_store
+from speechq.errors import ModelError
+from speechq.quant.reference import Reference
+from speechq.recipes.evaluate import network_input, recognize, runs_integer
+from speechq.runtime.greedy import GreedyDecoder
+from speechq.runtime.model_file import write_model
+from speechq.text.units import Units
+from speechq.train.data import make_dataset
+
+UNITS = Units.characters(ALPHABET)
+INTEGER = {"bits": 4, "signal_bits": 8, "gate_bits": 8, "cell_bits": 16}
+SCHEMES = [INTEGER, {"bits": 3, "signal_bits": 8}, {"bits": None, "signal_bits": None}]
+
+
+class Recorder(GreedyDecoder):
+    """Keeps what it decodes."""
+
+    def __init__(self) -> None:
+        super().__init__(UNITS)
+        self.seen: list[NDArray[np.float32]] = []
+
+    def decode(self, log_probs: NDArray[np.float32]) -> str:
+        self.seen.append(log_probs)
+        return super().decode(log_probs)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("evaluate")
+    spoken = write_split(folder, "test", 3)
+    store = compute_store(spoken, FEATURES, folder / "features", workers=1)
+    config = DataConfig(corpus="manifest", alphabet=ALPHABET, features=FEATURES)
+    return make_dataset(spoken, [store], UNITS, config, store)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+@pytest.mark.parametrize("kind", CELLS)
+def test_bits_of_the_reference(
+    tmp_path: Path, dataset: Dataset, kind: str, scheme: dict[str, int | None], stream: bool
+) -> None:
+    model = random_model(kind, features=FEATURES, units=UNITS, **scheme)
+    path = tmp_path / "m.sqm"
+    write_model(path, model)
+    arithmetics: list[Arithmetic] = ["hybrid", "integer"] if scheme is INTEGER else ["hybrid"]
+    inputs = [network_input(dataset, item) for item in range(len(dataset))]
+    inputs = [np.concatenate(inputs)] if stream else inputs
+    for arithmetic in arithmetics:
+        decoder = Recorder()
+        texts, seconds = recognize(path, dataset, decoder, stream=stream, arithmetic=arithmetic)
+        assert seconds > 0
+        reference = Reference(model, mode=arithmetic)
+        assert len(decoder.seen) == len(inputs)
+        for frames, found, text in zip(inputs, decoder.seen, texts, strict=True):
+            (expected,), _ = reference.run([frames])
+            np.testing.assert_array_equal(found, expected)
+            assert text == GreedyDecoder(UNITS).decode(expected)
+
+
+def test_what_integer_mode_can_run(tmp_path: Path) -> None:
+    path = tmp_path / "m.sqm"
+    for scheme in SCHEMES:
+        write_model(path, random_model("sru", **scheme))
+        assert runs_integer(path) is (scheme is INTEGER)
+
+
+def test_a_model_that_integer_mode_cannot_run(tmp_path: Path, dataset: Dataset) -> None:
+    path = tmp_path / "m.sqm"
+    write_model(path, random_model("sru", features=FEATURES, units=UNITS))
+    with pytest.raises(ModelError, match="gate is float"):
+        recognize(path, dataset, arithmetic="integer")

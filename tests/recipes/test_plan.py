@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import speechq
+from speechq.config import load_recipe
+from speechq.recipes.plan import check_schemes, planned_models
+
+DEMO = Path(speechq.__file__).parents[1] / "recipes" / "demo"
+
+
+def test_names_are_file_names_and_unique() -> None:
+    models = planned_models(
+        load_recipe(DEMO, ("retrain.schemes=['w4a8', 'w4a8,first=w8,l0.h=a16', 'w2a8']",))
+    )
+    names = [model.name for model in models]
+    assert "w4a8_first=w8_l0.h=a16-adaptive-s1" in names
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[\w.+=-]+", name) for name in names)
+
+
+def test_the_demo_retrains_a_network_for_integer_mode() -> None:
+    recipe = load_recipe(DEMO)
+    check_schemes(recipe)
+    models = {model.name: model for model in planned_models(recipe)}
+    found = models["w4a8_gate=a8_cell=a16-adaptive-s1"]
+    assert (found.scheme, found.start) == ("w4a8,gate=a8,cell=a16", "float-s1")
