@@ -72,6 +72,15 @@ class AugmentConfig(Section):
         0.0, ge=0.0, le=1.0, description="share of the extra versions with reverberation"
     )
     snr_db: tuple[float, float] = (5.0, 25.0)
+    gain_db: float = Field(
+        0.0, ge=0.0, le=30.0, description="an utterance becomes louder or softer by up to this"
+    )
+    tilt_db: float = Field(
+        0.0,
+        ge=0.0,
+        le=30.0,
+        description="the highest band changes against the lowest by up to this, as with another microphone",
+    )
     time_masks: int = Field(2, ge=0)
     time_mask: int = Field(25, ge=0, description="longest time mask in frames of 10 ms")
     time_mask_share: float = Field(0.2, ge=0.0, le=1.0, description="a time mask covers at most this share")

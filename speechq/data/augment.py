@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from speechq.config import AugmentConfig
+from speechq.config import AugmentConfig, FeatureConfig
 from speechq.data.audio import read_audio
 from speechq.data.torchaudio_lite import functional, transforms
 from speechq.errors import DataError
@@ -81,6 +81,20 @@ def augment_waveform(samples: FloatArray, rate: int, config: AugmentConfig, key:
         wave = functional().add_noise(wave, noise, ratio)
     peak = float(wave.abs().max()) if len(wave) else 0.0
     return (wave / peak if peak > 1.0 else wave).numpy().astype(np.float32)
+
+
+def channel_offset(config: AugmentConfig, features: FeatureConfig) -> FloatArray:
+    """What another loudness and another microphone add to the log-mel values of an utterance, [base_dim].
+
+    A gain and a slope over the bands, both drawn evenly up to the limits of ``config``. Differences do not
+    change. Draws from torch's global generator.
+    """
+    gain, tilt = (2 * torch.rand(2) - 1).tolist()
+    bands = config.gain_db * gain + config.tilt_db * tilt * np.linspace(-0.5, 0.5, features.mels)
+    static = np.concatenate([[config.gain_db * gain] * int(features.energy), bands])
+    offset = np.zeros(features.base_dim, np.float32)
+    offset[: len(static)] = static * (np.log(10) / 10)  # the features are natural logarithms of power
+    return offset
 
 
 def spec_augment(frames: Tensor, config: AugmentConfig, parts: int = 1) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from speechq.config import AugmentConfig, FeatureConfig
-from speechq.data.augment import spec_augment
+from speechq.data.augment import channel_offset, spec_augment
 from speechq.data.features import FRAME_SECONDS, network_frames, stack_frames
 from speechq.data.shards import FeatureStore, FloatArray
 
@@ -131,6 +131,8 @@ def training_batch(
             if dataset.frames(item, version) <= least[item]:
                 version, offset = 0, 0
             values = torch.from_numpy(dataset.normalized(item, version))
+            if augment.gain_db or augment.tilt_db:
+                values = values + torch.from_numpy(channel_offset(augment, dataset.features) * dataset.scale)
             if augment.time_masks or augment.frequency_masks:
                 values = spec_augment(values, augment, 3 if dataset.features.deltas else 1)
             frames.append(stack_frames(values.contiguous().numpy(), dataset.features, offset))

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from speechq.config import AugmentConfig
-from speechq.data.augment import augment_waveform, spec_augment
+from speechq.config import AugmentConfig, FeatureConfig
+from speechq.data.augment import augment_waveform, channel_offset, spec_augment
 from speechq.errors import DataError
 
 RATE = 16000
@@ -150,3 +150,22 @@ def test_a_frequency_mask_covers_the_differences_too() -> None:
         kept = spec_augment(torch.ones(30, 123), config, parts=3)[0] != 0
         assert torch.equal(kept[:41], kept[41:82])
         assert torch.equal(kept[:41], kept[82:])
+
+
+def test_a_louder_recording_through_another_microphone() -> None:
+    features = FeatureConfig(mels=40, energy=True, deltas=True)
+    config = AugmentConfig(gain_db=6, tilt_db=10)
+    nats = np.log(10) / 10
+    offsets = []
+    for seed in range(300):
+        torch.manual_seed(seed)
+        offsets.append(channel_offset(config, features))
+    gains = np.array([offset[0] for offset in offsets])
+    tilts = np.array([offset[40] - offset[1] for offset in offsets])
+    assert 5.7 * nats < gains.max() <= 6 * nats + 1e-6
+    assert -6 * nats - 1e-6 <= gains.min() < -5.7 * nats
+    assert 9.5 * nats < tilts.max() <= 10 * nats + 1e-5
+    assert abs(np.corrcoef(gains, tilts)[0, 1]) < 0.2
+    for offset in offsets[:5]:
+        np.testing.assert_allclose(np.diff(offset[1:41]), np.diff(offset[1:41])[0], atol=1e-5)  # a slope
+        assert not offset[41:].any()
