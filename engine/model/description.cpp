@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cfloat>
+#include <iterator>
 #include <numeric>
+#include <optional>
 #include <string_view>
 #include <vector>
 

@@ -1,6 +1,7 @@
 // The layers of a model file: matrices, vectors, signals and options.
 #pragma once
 
+#include <deque>
 #include <string>
 #include <vector>
 

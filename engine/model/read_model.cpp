@@ -1,10 +1,13 @@
-#include <algorithm>
-#include <cmath>
+#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <new>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
+#include <vector>
 
 #include "model/description.h"
 #include "model/json.h"
@@ -32,10 +35,7 @@ std::string checksum_of(std::string_view text, const Value& header, const std::d
     before = text.substr(0, static_cast<std::size_t>(item.key.data() - text.data()));
     after = text.substr(static_cast<std::size_t>(value.data() + value.size() - text.data()));
   }
-  if (!before.empty() && before.back() == ',')
-    before.remove_suffix(1);
-  else if (!after.empty() && after.front() == ',')
-    after.remove_prefix(1);
+  if (!after.empty() && after.front() == ',') after.remove_prefix(1);  // never the last: `version` follows
   Sha256 hash;
   hash.update(before);
   hash.update(after);

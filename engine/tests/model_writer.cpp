@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <random>
+#include <stdexcept>
 
 #include "model/sha256.h"
 
@@ -225,6 +226,30 @@ std::string with_checksum(const std::string& header, const std::string& checksum
 }
 
 }  // namespace
+
+LayerSpec layer_of(Kind kind, int bits, std::int64_t units) {
+  LayerSpec layer;
+  layer.kind = kind;
+  layer.bits = bits;
+  layer.units = units;
+  return layer;
+}
+
+TensorParts& tensor_of(ModelParts& parts, const std::string& name) {
+  for (TensorParts& tensor : parts.tensors)
+    if (tensor.name == name) return tensor;
+  throw std::out_of_range(name);
+}
+
+const TensorParts& tensor_of(const ModelParts& parts, const std::string& name) {
+  return tensor_of(const_cast<ModelParts&>(parts), name);
+}
+
+void replace(std::string& text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  if (at == std::string::npos) throw std::out_of_range(from);
+  text.replace(at, from.size(), to);
+}
 
 std::string json_string(const std::string& text) {
   std::string quoted = "\"";

@@ -26,6 +26,8 @@ struct LayerSpec {
   int taps_left = 3, taps_right = 0;  // isru
 };
 
+LayerSpec layer_of(engine::Kind kind, int bits, std::int64_t units = 12);
+
 struct ModelSpec {
   std::vector<LayerSpec> layers = {LayerSpec()};
   int output_bits = 6;
@@ -48,6 +50,13 @@ struct ModelParts {
 };
 
 ModelParts model_parts(const ModelSpec& spec);
+
+// The tensor of that name; throws std::out_of_range if there is none.
+TensorParts& tensor_of(ModelParts& parts, const std::string& name);
+const TensorParts& tensor_of(const ModelParts& parts, const std::string& name);
+
+// Replaces the first `from`; throws std::out_of_range if there is none.
+void replace(std::string& text, const std::string& from, const std::string& to);
 
 // The file; the checksum is that of the parts, right or not.
 std::vector<std::uint8_t> assemble(const ModelParts& parts);
