@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -74,11 +75,10 @@ std::vector<Frames> scores_of(const Network& network, const std::vector<Frames>&
 }
 
 bool same_bits(const std::vector<Frames>& a, const std::vector<Frames>& b) {
-  if (a.size() != b.size()) return false;
-  for (std::size_t s = 0; s < a.size(); ++s)
-    if (a[s].size() != b[s].size() || std::memcmp(a[s].data(), b[s].data(), a[s].size() * 4) != 0)
-      return false;
-  return true;
+  const auto same = [](float x, float y) { return std::memcmp(&x, &y, sizeof x) == 0; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](const Frames& x, const Frames& y) {
+    return std::equal(x.begin(), x.end(), y.begin(), y.end(), same);
+  });
 }
 
 }  // namespace
