@@ -57,9 +57,9 @@ def methods(rows: Sequence[dict[str, Any]], comparisons: Sequence[Comparison] = 
     if any(row["mode"] == "stream" for row in rows):
         items.append("A test set read as one endless stream is a single utterance and has no interval.")
     items += [
-        "Size is that of the packed model file. RTF is seconds of processing per second of audio on the "
-        "machine named below: network and decoder, without the features, on one thread, one utterance after "
-        "the other, 16 frames per weight read.",
+        "Size is that of the packed model file. RTF is seconds of processor time per second of audio on "
+        "the machine named below: network and decoder, without the features, on one thread, one utterance "
+        "after the other, 16 frames per weight read.",
         "The opening sentences take, by rule, the retrained network with weights nearest to 4 bits, the "
         f"same scheme without retraining, and the fewest bits evaluated, all at the {unit} level over all "
         "corpora.",

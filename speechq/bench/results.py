@@ -50,7 +50,7 @@ class Utterance:
 class EvaluationResult:
     """What one model recognized on one test set.
 
-    ``rtf`` is seconds of processing per second of audio, network and decoder without features; ``file`` is
+    ``rtf`` is processor seconds per second of audio, network and decoder without features; ``file`` is
     relative to the work folder. In mode ``stream`` the test set was one endless recording and ``utterances``
     has a single entry. With unit ``phone`` the texts are phone labels, folded to ``fold`` classes before they
     are compared (None: not). ``arithmetic`` is that of the engine (docs/fixed-point.md).

@@ -59,20 +59,20 @@ def recognize(
     stream: bool = False,
     arithmetic: Arithmetic = "hybrid",
 ) -> tuple[list[str], float]:
-    """Texts of all utterances, or of the concatenated set, and seconds spent in network and decoder.
+    """Texts of all utterances, or of the concatenated set, and processor seconds of network and decoder.
 
     One thread runs one stream at a time, ``BLOCK`` frames per weight read: each utterance, or with
-    ``stream`` the whole set, goes through a state of its own. Neither loading the model nor computing the
-    features is part of the seconds.
+    ``stream`` the whole set, goes through a state of its own. The seconds are those that this thread
+    computed, so other programs on the machine do not count; nor do loading the model and the features.
     """
     engine = Engine(path, mode=arithmetic, threads=1, block=BLOCK)
     decoder = decoder or GreedyDecoder(read_model(path).units)
     streams = [network_input(dataset, item) for item in range(len(dataset))]
     if stream:
         streams = [np.concatenate(streams)]
-    begun = time.perf_counter()
+    begun = time.thread_time()
     texts = [decoder.decode(engine.forward([frames])[0]) for frames in streams]
-    return texts, time.perf_counter() - begun
+    return texts, time.thread_time() - begun
 
 
 def evaluate_model(
