@@ -100,7 +100,7 @@ def test_inputs_are_as_many_as_units_where_features_can_be(hidden: int, inputs: 
 def test_signals_of_a_synthetic_model_use_their_grids(cell: Cell, bits: int) -> None:
     """Neither dead nor at the ends of the grid: gates and outputs move as those of trained networks."""
     shape = Shape(cell, 3, 96)
-    reference = Reference(synthetic_model(shape, bits), products="blas")
+    reference = Reference(synthetic_model(shape, bits))
     for outputs in reference.trace([synthetic_frames(shape, 40)])[:-1]:
         values = outputs[0]
         assert 0.02 < values.std() < 2
