@@ -12,5 +12,6 @@ void bind_measure(nanobind::module_& m);
 void bind_qrnn(nanobind::module_& m);
 void bind_network(nanobind::module_& m);
 void bind_ngram(nanobind::module_& m);
+void bind_decoder(nanobind::module_& m);
 
 }  // namespace speechq::bindings

@@ -11,4 +11,5 @@ NB_MODULE(_native, m) {
   speechq::bindings::bind_qrnn(m);
   speechq::bindings::bind_network(m);
   speechq::bindings::bind_ngram(m);
+  speechq::bindings::bind_decoder(m);
 }
