@@ -35,7 +35,8 @@ Fusion::Fusion(Units units, const Options& options, const std::vector<LexiconEnt
       ngram_(std::move(ngram)),
       char_lm_(options.char_lm_weight > 0 ? std::move(char_lm) : nullptr),
       closed_(lexicon != nullptr),
-      starts_(units_.size()) {
+      starts_(units_.size()),
+      hotwords_({}) {
   check(options_);
   if (char_lm_ && char_lm_->row_size() != units_.size())
     throw std::invalid_argument("the character model has " + std::to_string(char_lm_->row_size()) +
@@ -135,7 +136,18 @@ void Fusion::build_hotwords(const std::vector<HotwordEntry>& entries) {
     if (!hot_words_ && units_.kind() != UnitKind::phones) labels.push_back(kBoundary);
     phrases.push_back({std::move(labels), boost});
   }
-  hotwords_ = Hotwords(phrases);
+  std::size_t steps = 1;
+  if (units_.kind() == UnitKind::pieces && !hot_words_)
+    for (int unit = 1; unit < units_.size(); ++unit) steps = std::max(steps, units_.labels(unit).size() + 1);
+  hotwords_ = Hotwords(phrases, static_cast<int>(steps));
+}
+
+Fusion::Most Fusion::most(const Text& text) const {
+  const double unknown = ngram_ ? options_.oov_penalty : 0.0,
+               unit = options_.char_bonus + hotwords_.most(text.hot);
+  const double pending = char_lm_ ? text.pending + std::max(unknown, 0.0) : std::max(text.pending, unknown);
+  return {text.settled + unit + pending,
+          text.settled + unit + options_.word_bonus + 2 * std::max(unknown, 0.0)};
 }
 
 Text Fusion::start() const {

@@ -72,6 +72,12 @@ class Fusion {
   bool closes(const Text& text, int unit) const {
     return text.open && (by_lexicon_ || starts_[unit] || unit == units_.separator());
   }
+  // What value() cannot exceed with one more unit: within the word, and after a closing. Scores of the models
+  // are taken to be at most 0.
+  struct Most {
+    double within, after;
+  };
+  Most most(const Text& text) const;
   void closings(const Text& text, std::vector<Closing>& found) const;
 
   // The text with one more unit, after `closing` if that is not null. row: the character model's scores at

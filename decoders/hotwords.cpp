@@ -14,7 +14,7 @@ Trie trie_of(const std::vector<Hotwords::Phrase>& phrases) {
 
 }  // namespace
 
-Hotwords::Hotwords(const std::vector<Phrase>& phrases)
+Hotwords::Hotwords(const std::vector<Phrase>& phrases, int steps)
     : trie_(trie_of(phrases)), fail_(trie_.size(), 0), earned_(trie_.size(), 0.0), lent_(trie_.size(), 0.0) {
   for (const Phrase& phrase : phrases) {
     State state = Trie::kRoot;
@@ -30,6 +30,16 @@ Hotwords::Hotwords(const std::vector<Phrase>& phrases)
     for (const std::int32_t phrase : trie_.values(state)) earned_[state] += phrases[phrase].boost;
     earned_[state] += earned_[fail_[state]];
     lent_[state] = std::max(lent_[state], lent_[fail_[state]]);
+  }
+  most_ = lent_;
+  for (std::vector<double> before; steps > 0; --steps) {
+    before = most_;
+    for (State state = 1; state < trie_.size(); ++state) {
+      double& most = most_[trie_.parent(state)];
+      most = std::max(most, earned_[state] + before[state]);
+    }
+    for (State state = 1; state < trie_.size(); ++state)
+      most_[state] = std::max(most_[state], most_[fail_[state]]);
   }
 }
 

@@ -20,8 +20,8 @@ class Hotwords {
     double boost;
   };
 
-  Hotwords() : Hotwords(std::vector<Phrase>{}) {}
-  explicit Hotwords(const std::vector<Phrase>& phrases);
+  // steps: labels that one unit can stand for.
+  explicit Hotwords(const std::vector<Phrase>& phrases, int steps = 1);
 
   bool empty() const { return trie_.size() == 1; }
   State step(State state, Label label) const {
@@ -34,11 +34,13 @@ class Hotwords {
   // What the phrases that end here earn together.
   double earned(State state) const { return earned_[state]; }
   double lent(State state) const { return lent_[state]; }
+  // The most that one further unit can earn together with what is lent then.
+  double most(State state) const { return most_[state]; }
 
  private:
   Trie trie_;
   std::vector<State> fail_;
-  std::vector<double> earned_, lent_;
+  std::vector<double> earned_, lent_, most_;
 };
 
 }  // namespace speechq::decoders

@@ -20,7 +20,7 @@ void Stream::step(const float* row) {
   ++frame_;
 }
 
-// The units likely enough to extend prefixes.
+// The units likely enough to extend prefixes, the likeliest first.
 void Stream::find_units(const float* row) {
   const float top = *std::max_element(row, row + units_);
   const double least =
@@ -28,6 +28,8 @@ void Stream::find_units(const float* row) {
   extending_.clear();
   for (int unit = 1; unit < units_; ++unit)
     if (row[unit] >= least) extending_.push_back(unit);
+  std::sort(extending_.begin(), extending_.end(),
+            [row](std::int32_t a, std::int32_t b) { return row[a] > row[b] || (row[a] == row[b] && a < b); });
 }
 
 // The time of the parent's unit on the alignments from which a unit can follow.
@@ -71,27 +73,48 @@ void Stream::keep_on(const float* row) {
   }
 }
 
+// A score below this cannot be selected any more.
+double Stream::least() const { return std::max(best_ - options_.beam_threshold, least_kept_); }
+
 void Stream::extend(const float* row) {
+  if (extending_.empty()) return;
+  // With as many candidates as the beam holds, the worst of them is the bar.
+  least_kept_ = kImpossible;
+  if (candidates_.size() >= static_cast<std::size_t>(options_.beam)) {
+    keys_.clear();
+    for (const Candidate& candidate : candidates_) keys_.push_back({candidate.score, 0});
+    const auto last = keys_.begin() + options_.beam - 1;
+    std::nth_element(keys_.begin(), last, keys_.end(),
+                     [](const Key& a, const Key& b) { return a.score > b.score; });
+    least_kept_ = last->score;
+  }
   const std::int32_t deepest = tree_[root_].depth + 2 * options_.depth;
-  for (const std::int32_t p : active_) {
-    const Node& parent = tree_[p];
-    if (parent.depth >= deepest) continue;
-    for (std::int32_t c = parent.child; c != kNil; c = tree_[c].next)
-      child_at_[tree_[c].unit + units_ * tree_[c].slot] = c;
-    const Text& text = tree_.text(p);
-    for (const std::int32_t unit : extending_) {
-      const double in = parent.unit == unit ? parent.blank : parent.total;
-      const double label = row[unit] + in;
-      if (label == kImpossible) continue;
-      if (fusion_.continues(text, unit)) offer(p, unit, 0, kNil, label, row[unit]);
-      if (!fusion_.closes(text, unit)) continue;
+  for (const std::int32_t p : active_)
+    if (tree_[p].depth < deepest) extend(p, row);
+}
+
+void Stream::extend(std::int32_t p, const float* row) {
+  const Node& parent = tree_[p];
+  const Text& text = tree_.text(p);
+  const Fusion::Most most = fusion_.most(text);
+  const double any = std::max(most.within, most.after);
+  if (row[extending_.front()] + parent.total + any < least()) return;
+  for (std::int32_t c = parent.child; c != kNil; c = tree_[c].next)
+    child_at_[tree_[c].unit + units_ * tree_[c].slot] = c;
+  for (const std::int32_t unit : extending_) {
+    const double reach = row[unit] + parent.total;
+    if (reach + any < least()) break;
+    const double label = parent.unit == unit ? row[unit] + parent.blank : reach;
+    if (label + most.within >= least() && fusion_.continues(text, unit))
+      offer(p, unit, 0, kNil, label, row[unit]);
+    if (label + most.after >= least() && fusion_.closes(text, unit)) {
       std::int32_t slot = 0;
       for (std::int32_t i = tree_.closings(p, fusion_); i != kNil; i = tree_.next_closing(i))
         offer(p, unit, ++slot, i, label, row[unit]);
     }
-    for (std::int32_t c = parent.child; c != kNil; c = tree_[c].next)
-      child_at_[tree_[c].unit + units_ * tree_[c].slot] = kNil;
   }
+  for (std::int32_t c = parent.child; c != kNil; c = tree_[c].next)
+    child_at_[tree_[c].unit + units_ * tree_[c].slot] = kNil;
 }
 
 void Stream::offer(std::int32_t parent, std::int32_t unit, std::int32_t slot, std::int32_t closing,
@@ -107,7 +130,7 @@ void Stream::offer(std::int32_t parent, std::int32_t unit, std::int32_t slot, st
     text_value = fusion_.value(longer_);
   }
   const double score = label + text_value;
-  if (score == kImpossible || score < best_ - options_.beam_threshold) return;
+  if (score == kImpossible || score < least()) return;
   best_ = std::max(best_, score);
   candidates_.push_back({score, label, kImpossible, text_value, child, parent, unit, slot, closing,
                          time_before(tree_[parent], unit), Alignment::kNone, peak, true, false});

@@ -38,8 +38,8 @@ class Hypothesis:
     """A text and what it is worth.
 
     ``score`` is ``acoustic + char_lm_weight * char_lm + ngram_weight * ngram``, with bonuses, penalties and
-    hotwords; ``char_lm`` and ``ngram`` are of what the respective model scored. ``alignment`` has the frame of
-    each unit's peak.
+    hotwords; ``char_lm`` and ``ngram`` are of what the respective model scored. ``alignment`` has the frame
+    of each unit's peak.
     """
 
     text: str
@@ -84,23 +84,23 @@ class WordNgram:
 class BeamDecoder:
     """Beam search on a tree of prefixes (Hwang and Sung, ICASSP 2016; Hannun et al., 2014).
 
-    ``units``: symbols in the order of the log-probabilities, the first one the blank. Of a plain list, symbols
-    with the word-piece marker make it word pieces, only single characters make it characters, and anything else
-    phones.
+    ``units``: symbols in the order of the log-probabilities, the first one the blank. Of a plain list,
+    symbols with the word-piece marker make it word pieces, only single characters make it characters, and
+    anything else phones.
 
-    ``lexicon`` closes the vocabulary: a file (a word per line, with its spelling in units behind it if that is not
-    the word itself), a list of words, or a mapping from words to one or several spellings. ``ngram``: an ARPA or
-    KenLM file, or a :class:`WordNgram`. ``hotwords``: phrases or (phrase, boost) pairs; a boost is added to the
-    score at every occurrence, 5 unless told.
+    ``lexicon`` closes the vocabulary: a file (a word per line, with its spelling in units behind it if that
+    is not the word itself), a list of words, or a mapping from words to one or several spellings. ``ngram``:
+    an ARPA or KenLM file, or a :class:`WordNgram`. ``hotwords``: phrases or (phrase, boost) pairs; a boost is
+    added to the score at every occurrence, 5 unless told.
 
     ``beam`` prefixes are kept per frame, none worse than the best by more than ``beam_threshold``; at most
-    ``depth`` units stay undecided behind the best prefix. Units whose log-probability is below the frame's highest
-    by more than ``-symbol_threshold`` do not extend prefixes. ``word_bonus`` is per word, ``char_bonus`` per unit,
-    ``oov_penalty`` (negative) per word that the n-gram does not know. With the weight 0 a character model is left
-    out, and an n-gram gives only its vocabulary.
+    ``depth`` units stay undecided behind the best prefix. Units whose log-probability is below the frame's
+    highest by more than ``-symbol_threshold`` do not extend prefixes. ``word_bonus`` is per word,
+    ``char_bonus`` per unit, ``oov_penalty`` (negative) per word that the n-gram does not know. With the
+    weight 0 a character model is left out, and an n-gram gives only its vocabulary.
 
-    Raises ConfigError for options that are not valid, DataError for a lexicon or hotword that does not fit the
-    units, ModelError for an n-gram that cannot be read.
+    Raises ConfigError for options that are not valid, DataError for a lexicon or hotword that does not fit
+    the units, ModelError for an n-gram that cannot be read.
     """
 
     def __init__(
@@ -151,7 +151,8 @@ class BeamDecoder:
             raise DataError(str(error)) from None
 
     def decode(self, log_probs: ArrayLike, n_best: int = 10) -> list[Hypothesis]:
-        """The best texts of ``log_probs`` float32 [frames, len(units)], natural log, best first; at least one.
+        """The best texts of ``log_probs`` float32 [frames, len(units)], natural log, best first; at least
+        one.
 
         The scores of the end of a sentence are applied. Raises DataError for NaN, values above 0 and wrong
         shapes.

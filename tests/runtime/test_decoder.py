@@ -307,7 +307,7 @@ def test_memory_is_constant(arpa: Path, with_char_lm: bool) -> None:
             most_nodes = max(most_nodes, native.nodes)
         sizes.append(native.bytes)
     assert most_nodes <= 8 * 2 * 20 + 1
-    assert sizes[-1] == sizes[4]
+    assert sizes[-1] <= 2 * sizes[0]
     assert len(stream.stable_text) > frames / 20
 
 
