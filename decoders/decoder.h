@@ -91,7 +91,7 @@ class Stream {
   void step(const float* row);
   void find_units(const float* row);
   void keep_on(const float* row);
-  double least() const;
+  void add(const Candidate& candidate);
   void extend(const float* row);
   void extend(std::int32_t parent, const float* row);
   void offer(std::int32_t parent, std::int32_t unit, std::int32_t slot, std::int32_t closing, double label,
@@ -129,7 +129,9 @@ class Stream {
   TextWriter stable_;
 
   // Of one frame.
-  double best_ = kImpossible, least_kept_ = kImpossible;
+  double best_ = kImpossible, least_ = kImpossible;  // candidates below least_ cannot be selected
+  std::size_t full_ = 0;                             // candidates at which least_ is looked at again
+  std::vector<double> scores_;
   std::vector<std::int32_t> extending_, child_at_, kept_, path_;
   std::vector<Candidate> candidates_;
   std::vector<Key> keys_;

@@ -1,6 +1,8 @@
 // One frame of the search; what a stream says about it is in stream.cpp.
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 
 #include "decoders/decoder.h"
 
@@ -8,7 +10,8 @@ namespace speechq::decoders {
 
 void Stream::step(const float* row) {
   candidates_.clear();
-  best_ = kImpossible;
+  best_ = least_ = kImpossible;
+  full_ = static_cast<std::size_t>(options_.beam);
   find_units(row);
   keep_on(row);
   extend(row);
@@ -67,27 +70,29 @@ void Stream::keep_on(const float* row) {
     next.node = n;
     next.text_value = node.text_value;
     node.score = next.score = log_add(next.label, next.blank) + node.text_value;
-    if (next.score == kImpossible) continue;
-    best_ = std::max(best_, next.score);
-    candidates_.push_back(next);
+    if (next.score > kImpossible && next.score >= least_) add(next);
   }
 }
 
-// A score below this cannot be selected any more.
-double Stream::least() const { return std::max(best_ - options_.beam_threshold, least_kept_); }
+// Takes a candidate that can still be selected, and raises the bar for those to come: none can be worse than
+// the best one by more than the threshold, nor than as many others as the beam holds.
+void Stream::add(const Candidate& candidate) {
+  candidates_.push_back(candidate);
+  if (candidate.score > best_) {
+    best_ = candidate.score;
+    least_ = std::max(least_, best_ - options_.beam_threshold);
+  }
+  if (candidates_.size() < full_) return;
+  const auto beam = static_cast<std::size_t>(options_.beam);
+  scores_.clear();
+  for (const Candidate& one : candidates_) scores_.push_back(one.score);
+  std::nth_element(scores_.begin(), scores_.begin() + options_.beam - 1, scores_.end(), std::greater<>());
+  least_ = std::max(least_, scores_[beam - 1]);
+  full_ = candidates_.size() + beam / 2 + 1;
+}
 
 void Stream::extend(const float* row) {
   if (extending_.empty()) return;
-  // With as many candidates as the beam holds, the worst of them is the bar.
-  least_kept_ = kImpossible;
-  if (candidates_.size() >= static_cast<std::size_t>(options_.beam)) {
-    keys_.clear();
-    for (const Candidate& candidate : candidates_) keys_.push_back({candidate.score, 0});
-    const auto last = keys_.begin() + options_.beam - 1;
-    std::nth_element(keys_.begin(), last, keys_.end(),
-                     [](const Key& a, const Key& b) { return a.score > b.score; });
-    least_kept_ = last->score;
-  }
   const std::int32_t deepest = tree_[root_].depth + 2 * options_.depth;
   for (const std::int32_t p : active_)
     if (tree_[p].depth < deepest) extend(p, row);
@@ -98,16 +103,16 @@ void Stream::extend(std::int32_t p, const float* row) {
   const Text& text = tree_.text(p);
   const Fusion::Most most = fusion_.most(text);
   const double any = std::max(most.within, most.after);
-  if (row[extending_.front()] + parent.total + any < least()) return;
+  if (row[extending_.front()] + parent.total + any < least_) return;
   for (std::int32_t c = parent.child; c != kNil; c = tree_[c].next)
     child_at_[tree_[c].unit + units_ * tree_[c].slot] = c;
   for (const std::int32_t unit : extending_) {
     const double reach = row[unit] + parent.total;
-    if (reach + any < least()) break;
+    if (reach + any < least_) break;
     const double label = parent.unit == unit ? row[unit] + parent.blank : reach;
-    if (label + most.within >= least() && fusion_.continues(text, unit))
+    if (label + most.within >= least_ && fusion_.continues(text, unit))
       offer(p, unit, 0, kNil, label, row[unit]);
-    if (label + most.after >= least() && fusion_.closes(text, unit)) {
+    if (label + most.after >= least_ && fusion_.closes(text, unit)) {
       std::int32_t slot = 0;
       for (std::int32_t i = tree_.closings(p, fusion_); i != kNil; i = tree_.next_closing(i))
         offer(p, unit, ++slot, i, label, row[unit]);
@@ -130,18 +135,16 @@ void Stream::offer(std::int32_t parent, std::int32_t unit, std::int32_t slot, st
     text_value = fusion_.value(longer_);
   }
   const double score = label + text_value;
-  if (score == kImpossible || score < least()) return;
-  best_ = std::max(best_, score);
-  candidates_.push_back({score, label, kImpossible, text_value, child, parent, unit, slot, closing,
-                         time_before(tree_[parent], unit), Alignment::kNone, peak, true, false});
+  if (score == kImpossible || score < least_) return;
+  add({score, label, kImpossible, text_value, child, parent, unit, slot, closing,
+       time_before(tree_[parent], unit), Alignment::kNone, peak, true, false});
 }
 
 // The best candidates within the threshold; of equal ones those that were found first.
 void Stream::select() {
   keys_.clear();
-  const double least = best_ - options_.beam_threshold;
   for (std::size_t i = 0; i < candidates_.size(); ++i)
-    if (candidates_[i].score >= least) keys_.push_back({candidates_[i].score, static_cast<std::int32_t>(i)});
+    if (candidates_[i].score >= least_) keys_.push_back({candidates_[i].score, static_cast<std::int32_t>(i)});
   const auto better = [](const Key& a, const Key& b) {
     return a.score > b.score || (a.score == b.score && a.candidate < b.candidate);
   };
