@@ -140,6 +140,8 @@ void Fusion::build_hotwords(const std::vector<HotwordEntry>& entries) {
   if (units_.kind() == UnitKind::pieces && !hot_words_)
     for (int unit = 1; unit < units_.size(); ++unit) steps = std::max(steps, units_.labels(unit).size() + 1);
   hotwords_ = Hotwords(phrases, static_cast<int>(steps));
+  hot_ = !hotwords_.empty() && !hot_words_;
+  hot_words_ = !hotwords_.empty() && hot_words_;
 }
 
 Fusion::Most Fusion::most(const Text& text) const {
@@ -173,11 +175,6 @@ void Fusion::closings(const Text& text, std::vector<Closing>& found) const {
     }
 }
 
-void Fusion::pass(Text& text, Label label) const {
-  text.hot = hotwords_.step(text.hot, label);
-  text.settled += hotwords_.earned(text.hot);
-}
-
 // end: the character model's score of the unit that ends the word and belongs to it.
 void Fusion::close(Text& text, const Closing& closing, double end) const {
   if (closing.known) {
@@ -195,32 +192,41 @@ void Fusion::close(Text& text, const Closing& closing, double end) const {
   text.pending = text.word_chars = 0;
   text.word = Trie::kRoot;
   text.open = false;
-  if (hot_words_ && !hotwords_.empty()) pass(text, hot_label_[closing.word]);
+  if (hot_words_) pass(text, hot_label_[closing.word]);
 }
 
 bool Fusion::extend(const Text& text, int unit, const Closing* closing, const float* row,
                     Text& longer) const {
   longer = text;
   const bool separates = unit == units_.separator();
-  const double chars = row ? static_cast<double>(row[unit]) : 0.0;
-  if (closing) close(longer, *closing, separates ? chars : 0.0);
-  longer.settled += options_.char_bonus;
-  const bool hot = !hotwords_.empty() && !hot_words_;
-  if (hot && closing && units_.kind() != UnitKind::phones) pass(longer, kBoundary);
-  if (separates) return true;
-
+  if (closing) {
+    close(longer, *closing, row && separates ? static_cast<double>(row[unit]) : 0.0);
+    if (hot_ && units_.kind() != UnitKind::phones) pass(longer, kBoundary);
+  }
+  if (separates) {
+    longer.settled += options_.char_bonus;
+    return true;
+  }
   longer.open = true;
-  longer.word_chars += chars;
+  return extend_within(longer, unit, row, longer);
+}
+
+bool Fusion::extend_within(const Running& text, int unit, const float* row, Running& longer) const {
+  longer = text;
+  longer.settled += options_.char_bonus;
   for (const Label label : units_.labels(unit)) {
     if (vocabulary_ && longer.word != Trie::kNone) longer.word = trie_.child(longer.word, label);
-    if (hot) pass(longer, label);
+    if (hot_) pass(longer, label);
   }
   const bool unknown = vocabulary_ && longer.word == Trie::kNone;
   if (unknown && closed_) return false;
-  if (char_lm_)
-    longer.pending = options_.char_lm_weight * longer.word_chars + (unknown ? options_.oov_penalty : 0.0);
-  else if (ngram_)
+  if (char_lm_) {
+    longer.word_chars += static_cast<double>(row[unit]);
+    longer.pending =
+        options_.char_lm_weight * longer.word_chars + (unknown && ngram_ ? options_.oov_penalty : 0.0);
+  } else if (ngram_) {
     longer.pending = unknown ? options_.oov_penalty : static_cast<double>(look_ahead_[longer.word]);
+  }
   return true;
 }
 
@@ -229,7 +235,7 @@ Text Fusion::finish(const Text& text, const Closing* closing, const float* row) 
   const double end = row ? static_cast<double>(row[0]) : 0.0;
   if (closing) {
     close(whole, *closing, end);
-    if (!hotwords_.empty() && !hot_words_) pass(whole, kBoundary);
+    if (hot_) pass(whole, kBoundary);
   } else if (char_lm_ && !ngram_) {
     whole.char_lm += end;
     whole.settled += options_.char_lm_weight * end;

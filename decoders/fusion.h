@@ -19,17 +19,21 @@
 
 namespace speechq::decoders {
 
-// The scores of a prefix and what its continuation depends on.
-struct Text {
+// What changes with every unit of a text.
+struct Running {
   double settled = 0;     // weighted, everything but pending and what hotwords lend
   double pending = 0;     // weighted, of the open word
-  double char_lm = 0;     // unweighted, the share of the character model in settled
-  double ngram = 0;       // unweighted, the share of the n-gram in settled
   double word_chars = 0;  // unweighted, the character model on the open word
-  Trie::Node word =
-      Trie::kRoot;  // the open word in the vocabulary; kNone: it is not and will not be in there
+  // The open word in the vocabulary; kNone: it is not and will not be in there.
+  Trie::Node word = Trie::kRoot;
   Hotwords::State hot = Trie::kRoot;
-  bool open = false;  // within a word
+};
+
+// The scores of a prefix and what its continuation depends on.
+struct Text : Running {
+  double char_lm = 0;  // unweighted, the share of the character model in settled
+  double ngram = 0;    // unweighted, the share of the n-gram in settled
+  bool open = false;   // within a word
   Ngram::Context before{};
 };
 
@@ -62,7 +66,7 @@ class Fusion {
 
   // Before the first unit.
   Text start() const;
-  double value(const Text& text) const { return text.settled + text.pending + hotwords_.lent(text.hot); }
+  double value(const Running& text) const { return text.settled + text.pending + hotwords_.lent(text.hot); }
 
   // Whether `unit` can go on with the open word or begin the first one, and whether it can close the open
   // word.
@@ -83,6 +87,8 @@ class Fusion {
   // The text with one more unit, after `closing` if that is not null. row: the character model's scores at
   // `text`, null if there is no model. False if the vocabulary has no such text.
   bool extend(const Text& text, int unit, const Closing* closing, const float* row, Text& longer) const;
+  // The same without a closing, only what value() needs.
+  bool extend_within(const Running& text, int unit, const float* row, Running& longer) const;
   // The text as a whole; closing is null for the empty one only.
   Text finish(const Text& text, const Closing* closing, const float* row) const;
 
@@ -92,13 +98,17 @@ class Fusion {
   void build_hotwords(const std::vector<HotwordEntry>& entries);
   std::vector<Label> hotword_labels(const std::string& phrase) const;
   void close(Text& text, const Closing& closing, double end) const;
-  void pass(Text& text, Label label) const;
+  void pass(Running& text, Label label) const {
+    text.hot = hotwords_.step(text.hot, label);
+    text.settled += hotwords_.earned(text.hot);
+  }
 
   Units units_;
   Options options_;
   std::shared_ptr<const Ngram> ngram_;
   std::shared_ptr<const CharLm> char_lm_;
-  bool closed_, by_lexicon_ = false, hot_words_ = false;
+  bool closed_, by_lexicon_ = false;
+  bool hot_ = false, hot_words_ = false;  // hotwords go by labels, by words of the lexicon
   int most_closings_ = 1;
   std::vector<bool> starts_;  // units that begin a word by themselves
 

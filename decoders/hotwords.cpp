@@ -15,31 +15,38 @@ Trie trie_of(const std::vector<Hotwords::Phrase>& phrases) {
 }  // namespace
 
 Hotwords::Hotwords(const std::vector<Phrase>& phrases, int steps)
-    : trie_(trie_of(phrases)), fail_(trie_.size(), 0), earned_(trie_.size(), 0.0), lent_(trie_.size(), 0.0) {
+    : trie_(trie_of(phrases)), states_(trie_.size()) {
   for (const Phrase& phrase : phrases) {
     State state = Trie::kRoot;
     for (std::size_t i = 0; i + 1 < phrase.labels.size(); ++i) {
       state = trie_.child(state, phrase.labels[i]);
       const double share = static_cast<double>(i + 1) / static_cast<double>(phrase.labels.size());
-      lent_[state] = std::max(lent_[state], phrase.boost * share);
+      states_[state].lent = std::max(states_[state].lent, phrase.boost * share);
     }
   }
+  // A parent comes before its children, and a state after the one that it fails to.
   for (State state = 1; state < trie_.size(); ++state) {
-    if (trie_.parent(state) != Trie::kRoot)
-      fail_[state] = step(fail_[trie_.parent(state)], trie_.label(state));
-    for (const std::int32_t phrase : trie_.values(state)) earned_[state] += phrases[phrase].boost;
-    earned_[state] += earned_[fail_[state]];
-    lent_[state] = std::max(lent_[state], lent_[fail_[state]]);
-  }
-  most_ = lent_;
-  for (std::vector<double> before; steps > 0; --steps) {
-    before = most_;
-    for (State state = 1; state < trie_.size(); ++state) {
-      double& most = most_[trie_.parent(state)];
-      most = std::max(most, earned_[state] + before[state]);
+    Of& here = states_[state];
+    const State parent = trie_.parent(state);
+    const Label label = trie_.label(state);
+    if (parent == Trie::kRoot) {
+      if (first_.size() <= static_cast<std::size_t>(label)) first_.resize(label + 1, Trie::kRoot);
+      first_[label] = state;
+    } else {
+      here.fail = step(states_[parent].fail, label);
     }
-    for (State state = 1; state < trie_.size(); ++state)
-      most_[state] = std::max(most_[state], most_[fail_[state]]);
+    for (const std::int32_t phrase : trie_.values(state)) here.earned += phrases[phrase].boost;
+    here.earned += states_[here.fail].earned;
+    here.lent = std::max(here.lent, states_[here.fail].lent);
+  }
+  for (Of& here : states_) here.most = here.lent;
+  for (std::vector<Of> before; steps > 0; --steps) {
+    before = states_;
+    for (State state = 1; state < trie_.size(); ++state) {
+      double& most = states_[trie_.parent(state)].most;
+      most = std::max(most, states_[state].earned + before[state].most);
+    }
+    for (Of& here : states_) here.most = std::max(here.most, states_[here.fail].most);
   }
 }
 

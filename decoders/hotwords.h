@@ -25,22 +25,26 @@ class Hotwords {
 
   bool empty() const { return trie_.size() == 1; }
   State step(State state, Label label) const {
-    for (;; state = fail_[state]) {
+    for (; state != Trie::kRoot; state = states_[state].fail) {
       const State next = trie_.child(state, label);
       if (next != Trie::kNone) return next;
-      if (state == Trie::kRoot) return state;
     }
+    return static_cast<std::size_t>(label) < first_.size() ? first_[label] : Trie::kRoot;
   }
   // What the phrases that end here earn together.
-  double earned(State state) const { return earned_[state]; }
-  double lent(State state) const { return lent_[state]; }
+  double earned(State state) const { return states_[state].earned; }
+  double lent(State state) const { return states_[state].lent; }
   // The most that one further unit can earn together with what is lent then.
-  double most(State state) const { return most_[state]; }
+  double most(State state) const { return states_[state].most; }
 
  private:
+  struct Of {
+    double earned = 0, lent = 0, most = 0;
+    State fail = Trie::kRoot;  // of the longest phrase beginning that is a proper end of this one
+  };
   Trie trie_;
-  std::vector<State> fail_;
-  std::vector<double> earned_, lent_, most_;
+  std::vector<Of> states_;
+  std::vector<State> first_;  // by label: what it leads to from the root
 };
 
 }  // namespace speechq::decoders

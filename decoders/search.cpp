@@ -130,8 +130,11 @@ void Stream::offer(std::int32_t parent, std::int32_t unit, std::int32_t slot, st
     if (tree_[child].active) return;
     text_value = tree_[child].text_value;
   } else {
-    const Closing* closes = closing == kNil ? nullptr : &tree_.closing(closing);
-    if (!fusion_.extend(tree_.text(parent), unit, closes, tree_.row(parent), longer_)) return;
+    const Text& text = tree_.text(parent);
+    const float* row = tree_.row(parent);
+    if (!(closing == kNil ? fusion_.extend_within(text, unit, row, longer_)
+                          : fusion_.extend(text, unit, &tree_.closing(closing), row, longer_)))
+      return;
     text_value = fusion_.value(longer_);
   }
   const double score = label + text_value;
