@@ -14,24 +14,30 @@ Trie::Trie(std::vector<Entry> entries) {
   struct Range {
     std::size_t begin, end, depth;
   };
-  std::vector<Range> ranges{{0, entries.size(), 0}};
-  nodes_.push_back({kNone, 0, 0, 0});
-  labels_.push_back(0);
+  std::vector<Range> ranges;
+  const auto add = [&](Node parent, Label label, const Range& range) {
+    children_.emplace_back();
+    parents_.push_back(parent);
+    labels_.push_back(label);
+    ranges.push_back(range);
+  };
+  add(kNone, 0, {0, entries.size(), 0});
   for (Node node = 0; node < size(); ++node) {
     auto [i, end, depth] = ranges[node];
-    nodes_[node].values = static_cast<std::int32_t>(values_.size());
+    first_value_.push_back(static_cast<std::int32_t>(values_.size()));
     for (; i < end && entries[i].labels.size() == depth; ++i) values_.push_back(entries[i].value);
-    nodes_[node].children = size();
+    Children below{0, size(), 0};
     while (i < end) {
       const std::size_t begin = i;
       const Label label = entries[begin].labels[depth];
       while (i < end && entries[i].labels[depth] == label) ++i;
-      nodes_.push_back({node, 0, 0, 0});
-      labels_.push_back(label);
-      ranges.push_back({begin, i, depth + 1});
+      add(node, label, {begin, i, depth + 1});
+      if (label < 64) below.low |= std::uint64_t{1} << label;
+      ++below.count;
     }
-    nodes_[node].count = size() - nodes_[node].children;
+    children_[node] = below;
   }
+  first_value_.push_back(static_cast<std::int32_t>(values_.size()));
 }
 
 }  // namespace speechq::decoders

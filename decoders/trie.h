@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bitset>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -32,34 +33,37 @@ class Trie {
 
   // The node below `node` that `label` leads to, or kNone.
   Node child(Node node, Label label) const {
-    const Label *first = labels_.data() + nodes_[node].children, *last = first + nodes_[node].count;
-    if (last - first > 8) {
-      const Label* found = std::lower_bound(first, last, label);
-      return found != last && *found == label ? static_cast<Node>(found - labels_.data()) : kNone;
+    const Children& below = children_[node];
+    if (label < 64) {
+      const std::uint64_t bit = std::uint64_t{1} << label;
+      if (!(below.low & bit)) return kNone;
+      return below.first + static_cast<Node>(std::bitset<64>(below.low & (bit - 1)).count());
     }
-    for (; first != last; ++first)
-      if (*first == label) return static_cast<Node>(first - labels_.data());
-    return kNone;
+    const auto first = labels_.begin() + below.first, last = first + below.count;
+    const auto found = std::lower_bound(first, last, label);
+    return found != last && *found == label ? static_cast<Node>(found - labels_.begin()) : kNone;
   }
 
   // Nodes are numbered level by level: a parent comes before its children.
-  Node size() const { return static_cast<Node>(nodes_.size()); }
-  Node parent(Node node) const { return nodes_[node].parent; }
+  Node size() const { return static_cast<Node>(children_.size()); }
+  Node parent(Node node) const { return parents_[node]; }
   Label label(Node node) const { return labels_[node]; }
   Values values(Node node) const {
-    return {values_.data() + nodes_[node].values,
-            values_.data() +
-                (node + 1 < size() ? nodes_[node + 1].values : static_cast<std::int32_t>(values_.size()))};
+    return {values_.data() + first_value_[node], values_.data() + first_value_[node + 1]};
   }
 
  private:
-  struct Inner {
-    Node parent, children;
-    std::int32_t count, values;
+  // Children are neighbours, in the order of their labels; bit n of low: whether there is one with the label
+  // n.
+  struct Children {
+    std::uint64_t low = 0;
+    Node first = 0;
+    std::int32_t count = 0;
   };
-  std::vector<Inner> nodes_;
-  std::vector<Label> labels_;  // of the edge into each node, so that the labels of siblings lie side by side
-  std::vector<std::int32_t> values_;
+  std::vector<Children> children_;
+  std::vector<Node> parents_;
+  std::vector<Label> labels_;  // of the edge into each node
+  std::vector<std::int32_t> values_, first_value_;
 };
 
 }  // namespace speechq::decoders
