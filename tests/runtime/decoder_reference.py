@@ -27,11 +27,15 @@ class HistoryLm:
 
     def __init__(self, symbols: int, seed: int) -> None:
         self.symbols, self.seed, self.calls = symbols, seed, 0
+        self.rows: dict[Units, np.ndarray] = {}
 
     def row(self, history: Units) -> np.ndarray:
+        if history in self.rows:
+            return self.rows[history]
         digest = hashlib.sha256(repr((self.seed, history)).encode()).digest()
         rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
-        return random_log_probs(rng, 1, self.symbols)[0]
+        self.rows[history] = random_log_probs(rng, 1, self.symbols)[0]
+        return self.rows[history]
 
     def start(self) -> tuple[Units, np.ndarray]:
         return (), self.row(())
@@ -78,6 +82,7 @@ class Reference:
     word_bonus: float = 0.0
     char_bonus: float = 0.0
     oov_penalty: float = -10.0
+    vocabulary: Sequence[str] = ()  # of the n-gram
 
     def __post_init__(self) -> None:
         lone = {"characters": " ", "pieces": MARKER, "phones": None}[self.kind]
@@ -154,6 +159,51 @@ class Reference:
                     for rest in self.segmentations(units, end):
                         yield Parse((word, *rest.words), ((begin, end), *rest.spans))
 
+    def value(self, prefix: Units) -> float:
+        """What a prefix of characters is worth beyond its acoustics, its last word not closed."""
+        text = self.letters(prefix)
+        *words, opened = text.split(" ")
+        if self.lexicon is not None and not (
+            all(word in self.lexicon for word in words) and any(w.startswith(opened) for w in self.lexicon)
+        ):
+            return -math.inf
+        value = self.char_bonus * len(prefix) + self.word_bonus * len(words)
+        rows = [] if self.char_lm is None else [self.char_lm.row(prefix[:i]) for i in range(len(prefix))]
+        chars = [float(row[unit]) for row, unit in zip(rows, prefix, strict=False)]
+        vocabulary = self.vocabulary if self.lexicon is None else tuple(self.lexicon)
+        scores = [] if self.ngram is None else list(self.ngram.full_scores(" ".join(words), eos=False))
+        begin = 0
+        for i, word in enumerate(words):
+            end = begin + len(word) + 1
+            if self.ngram is not None and word in self.ngram:
+                value += self.ngram_weight * math.log(10) * scores[i][0]
+            else:
+                value += self.char_lm_weight * sum(chars[begin:end])
+                value += self.oov_penalty if self.ngram is not None else 0.0
+            begin = end
+        if opened:
+            value += self.char_lm_weight * sum(chars[begin:])
+            ways = [word for word in vocabulary if word.startswith(opened)]
+            if self.ngram is not None and not ways:
+                value += self.oov_penalty
+            elif self.ngram is not None and self.char_lm is None:
+                value += max(self.unigram(word) for word in ways)
+        padded = " " + text
+        lent = 0.0
+        for phrase, boost in self.hotwords.items():
+            pattern = f" {phrase} "
+            value += boost * sum(padded[i:].startswith(pattern) for i in range(len(padded)))
+            for matched in range(1, len(pattern)):
+                if padded.endswith(pattern[:matched]):
+                    lent = max(lent, boost * matched / len(pattern))
+        return value + lent
+
+    def unigram(self, word: str) -> float:
+        assert self.ngram is not None
+        if word not in self.ngram:
+            return self.oov_penalty
+        return self.ngram_weight * math.log(10) * self.ngram.score(word, bos=False, eos=False)
+
     def score(self, units: Units, parse: Parse, acoustic: float) -> tuple[float, float, float, float]:
         scores = [] if self.ngram is None else list(self.ngram.full_scores(" ".join(parse.words)))
         known = [False] * len(parse.words) if self.ngram is None else [not oov for _, _, oov in scores[:-1]]
@@ -181,3 +231,50 @@ class Reference:
             wanted = tuple(phrase.split())
             score += boost * sum(parse.words[i : i + len(wanted)] == wanted for i in range(len(parse.words)))
         return score, acoustic, char_lm, ngram
+
+
+def beam_search(
+    reference: Reference, log_probs: np.ndarray, beam: int, beam_threshold: float, symbol_threshold: float
+) -> dict[str, float]:
+    """Scores of the texts that a search over characters ends with: every candidate, then the best ones."""
+    separator, symbols = reference.separator, range(1, log_probs.shape[1])
+    states: dict[Units, tuple[float, float]] = {(): (-math.inf, 0.0)}  # ending in the label, in a blank
+    for row in log_probs.astype(np.float64):
+        extending = [k for k in symbols if row[k] >= row.max() + symbol_threshold and row[k] > -math.inf]
+        following: dict[Units, list[float]] = {}
+        for prefix, (label, blank) in states.items():
+            total = float(np.logaddexp(label, blank))
+            own, waiting = following.setdefault(prefix, [-math.inf, -math.inf]), row[0] + total
+            if not prefix:
+                waiting = np.logaddexp(waiting, row[separator] + total)
+            else:
+                held = total if prefix[-1] == separator else label
+                own[0] = float(np.logaddexp(own[0], row[prefix[-1]] + held))
+            own[1] = float(waiting)
+            for k in symbols:
+                longer = (*prefix, k)
+                if k == separator and (not prefix or prefix[-1] == separator):
+                    continue
+                if longer in states or k in extending:
+                    came_in = row[k] + (blank if prefix and prefix[-1] == k else total)
+                    place = following.setdefault(longer, [-math.inf, -math.inf])
+                    place[0] = float(np.logaddexp(place[0], came_in))
+        scored = [
+            (float(np.logaddexp(*both)) + reference.value(prefix), prefix)
+            for prefix, both in following.items()
+        ]
+        scored = sorted((s for s in scored if s[0] > -math.inf), reverse=True)[:beam]
+        states = {
+            prefix: (following[prefix][0], following[prefix][1])
+            for score, prefix in scored
+            if score >= scored[0][0] - beam_threshold
+        }
+    acoustics: dict[Units, float] = {}
+    for prefix, both in states.items():
+        units = reference.normalized(prefix)
+        acoustics[units] = float(np.logaddexp(acoustics.get(units, -math.inf), np.logaddexp(*both)))
+    return {
+        " ".join(parse.words): reference.score(units, parse, acoustic)[0]
+        for units, acoustic in acoustics.items()
+        for parse in reference.parses(units)
+    }

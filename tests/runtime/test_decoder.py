@@ -9,7 +9,7 @@ from typing import Any
 import kenlm
 import numpy as np
 import pytest
-from decoder_reference import MARKER, HistoryLm, Reference, random_log_probs, write_arpa
+from decoder_reference import MARKER, HistoryLm, Reference, beam_search, random_log_probs, write_arpa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -122,6 +122,66 @@ def test_an_unbounded_beam_is_the_sum_over_all_alignments(
         agrees(found, expected)
     else:
         assert [h.score for h in found] == [-math.inf]
+
+
+@given(seed=seeds, beam=st.integers(1, 12), data=st.data())
+@quick
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("with_ngram", [False, True])
+@pytest.mark.parametrize("with_char_lm", [False, True])
+def test_a_narrow_beam_keeps_the_best_candidates(
+    arpa: Path,
+    with_char_lm: bool,
+    with_ngram: bool,
+    closed: bool,
+    seed: int,
+    beam: int,
+    data: st.DataObject,
+) -> None:
+    rng = np.random.default_rng(seed)
+    log_probs = random_log_probs(rng, 14, len(LETTERS), data.draw(st.floats(0.5, 4)))
+    log_probs[rng.random(log_probs.shape) < 0.05] = -np.inf
+    lexicon = WORDS if closed else None
+    hot = WORDS if closed else [*WORDS, "ab a", "abb"]
+    hotwords = data.draw(st.dictionaries(st.sampled_from(hot), signed, max_size=3))
+    thresholds = {
+        "beam_threshold": data.draw(st.floats(1, 12)),
+        "symbol_threshold": data.draw(st.floats(-12, -1)),
+    }
+    weights = {
+        "char_lm_weight": data.draw(st.floats(0.125, 2)),
+        "ngram_weight": data.draw(st.floats(0, 2)),
+        "word_bonus": data.draw(signed),
+        "char_bonus": data.draw(signed),
+        "oov_penalty": data.draw(signed),
+    }
+    char_lm = HistoryLm(4, seed % 7) if with_char_lm else None
+    reference = Reference(
+        "characters",
+        LETTERS,
+        kenlm.Model(str(arpa)) if with_ngram else None,
+        char_lm,
+        {word: [word] for word in WORDS} if closed else None,
+        hotwords,
+        **weights,
+        vocabulary=("a", "b", "ab", "ba", "aba"),
+    )
+    expected = beam_search(reference, log_probs, beam=beam, **thresholds)
+    decoder = BeamDecoder(
+        LETTERS,
+        lexicon=lexicon,
+        ngram=arpa if with_ngram else None,
+        char_lm=char_lm,
+        hotwords=list(hotwords.items()),
+        beam=beam,
+        **thresholds,
+        **weights,
+    )
+    found = {h.text: h.score for h in decoder.decode(log_probs, n_best=1000)}
+    if expected:
+        assert found == pytest.approx(expected, rel=1e-6, abs=1e-5)
+    else:
+        assert set(found.values()) == {-math.inf}
 
 
 def every_cut(rng: np.random.Generator, log_probs: np.ndarray) -> list[np.ndarray]:
