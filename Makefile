@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-NATIVE := $(shell find engine decoders bindings cmake -name '*.cpp' -o -name '*.h' -o -name 'CMakeLists.txt' -o -name '*.cmake' 2>/dev/null)
+NATIVE := $(shell find engine decoders bindings -name '*.cpp' -o -name '*.h' -o -name 'CMakeLists.txt' 2>/dev/null)
 CPP := $(shell git ls-files 'engine/*.cpp' 'engine/*.h' 'decoders/*.cpp' 'decoders/*.h' 'bindings/*.cpp' 'bindings/*.h' 2>/dev/null)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
