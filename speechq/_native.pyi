@@ -195,6 +195,7 @@ class Ngram:
 
 def build_binary(arpa: str, output: str, bits: int) -> None:
     """Write KenLM's quantized trie; ``RuntimeError`` with KenLM's reason."""
+
 class DecoderNgram:
     def __init__(self, path: str) -> None: ...
 
