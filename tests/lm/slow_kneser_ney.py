@@ -76,7 +76,7 @@ def slow_kneser_ney(
         return own / total(gram[:-1]) + gamma(gram[:-1]) * prob(gram[1:])
 
     def logs(gram: Gram, p: float) -> tuple[float, float]:
-        return math.log10(p), math.log10(gamma(gram)) if len(gram) < order and gamma(gram) > 0 else 0.0
+        return math.log10(p), math.log10(max(gamma(gram), 1e-99)) if len(gram) < order else 0.0
 
     entries = {("<unk>",): (math.log10(gamma(()) * uniform), 0.0), ("<s>",): logs(("<s>",), 1.0)}
     for length in range(1, order + 1):
@@ -114,6 +114,9 @@ def read_arpa(path: Path) -> Entries:
 
 
 def largest_difference(a: Entries, b: Entries) -> float:
-    """Over all n-grams, which must be the same ones."""
+    """Over all n-grams, which must be the same ones. A discount of the whole count leaves nothing, or what
+    rounding leaves of it: below 1e-12 all is alike.
+    """
     assert a.keys() == b.keys()
-    return max(abs(x - y) for gram in a for x, y in zip(a[gram], b[gram], strict=True))
+    pairs = ((x, y) for gram in a for x, y in zip(a[gram], b[gram], strict=True))
+    return max(abs(max(x, -12.0) - max(y, -12.0)) for x, y in pairs)

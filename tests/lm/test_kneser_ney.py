@@ -4,7 +4,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from slow_kneser_ney import largest_difference, parse_arpa, read_arpa, slow_kneser_ney
 
@@ -60,6 +60,12 @@ def test_equals_lmplz_where_its_last_ngrams_count_differently(tmp_path: Path) ->
     order=st.integers(2, 5),
     prune=st.lists(st.integers(0, 3), max_size=2).map(sorted),
     vocabulary=st.none() | st.sets(st.sampled_from(WORDS)),
+)
+@example(  # a discount of 3 exactly
+    sentences=[[], ["a", "a", "c", "a", "d", "a"], ["d"], ["d", "b", "d"], ["d", "b", "d"]],
+    order=2,
+    prune=[],
+    vocabulary=None,
 )
 def test_equals_the_slow_reference(
     tmp_path: Path, sentences: list[list[str]], order: int, prune: list[int], vocabulary: set[str] | None
