@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "bind.h"
+#include "decoders/kenlm_error.h"
 #include "lm/binary_format.hh"
 #include "lm/enumerate_vocab.hh"
 #include "lm/model.hh"
@@ -40,20 +41,6 @@ lm::ngram::Config silent() {
   return config;
 }
 
-// KenLM's message without the place in its source. It may quote any bytes of a damaged file.
-std::string reason(const std::exception& error) {
-  std::string text = error.what();
-  const std::size_t threw = text.find(" threw ");
-  if (threw != std::string::npos) {
-    const std::size_t end = text.find(".\n", threw);
-    text.erase(0, end == std::string::npos || end + 2 == text.size() ? threw + 7 : end + 2);
-  }
-  if (text.size() > 300) text.replace(300, std::string::npos, "...");
-  for (char& c : text)
-    if (c < ' ' || c > '~') c = c == '\n' ? ' ' : '?';
-  return text;
-}
-
 struct TextScore {
   std::int64_t sentences = 0, words = 0, unknown = 0, characters = 0;
   double log10 = 0, log10_unknown = 0;
@@ -70,7 +57,7 @@ class Ngram {
     try {
       model_.reset(lm::ngram::LoadVirtual(path.c_str(), config));
     } catch (const std::exception& error) {
-      throw std::runtime_error(reason(error));
+      throw std::runtime_error(decoders::kenlm_reason(error));
     }
     size_ = words.count;
   }
@@ -186,7 +173,7 @@ void build_binary(const std::string& arpa, const std::string& output, int bits) 
       throw std::runtime_error("it is a KenLM binary file already");
     lm::ngram::QuantArrayTrieModel(arpa.c_str(), config);
   } catch (const std::exception& error) {
-    throw std::runtime_error(reason(error));
+    throw std::runtime_error(decoders::kenlm_reason(error));
   }
 }
 

@@ -1,9 +1,9 @@
 #include "decoders/ngram.h"
 
 #include <cmath>
-#include <cstring>
 #include <stdexcept>
 
+#include "decoders/kenlm_error.h"
 #include "lm/enumerate_vocab.hh"
 #include "lm/model.hh"
 #include "lm/virtual_interface.hh"
@@ -44,9 +44,8 @@ Ngram::Ngram(const std::string& path) : model_(std::make_unique<Model>()) {
   } catch (const std::exception& error) {
     throw std::runtime_error(
         path +
-        ": cannot be used as a word n-gram; expected an ARPA file or a KenLM binary file "
-        "of order 2 to " +
-        std::to_string(KENLM_MAX_ORDER) + " with its vocabulary (" + error.what() + ")");
+        ": cannot be used as a word n-gram; expected an ARPA file or a KenLM binary file of order 2 to " +
+        std::to_string(KENLM_MAX_ORDER) + " with its vocabulary (" + kenlm_reason(error) + ")");
   }
 }
 

@@ -288,6 +288,7 @@ void Stream::prune_depth() {
 // While all prefixes of the beam go the same way, that way is certain. The root stays before a separator,
 // since a separator at the end of a text does not belong to it.
 void Stream::advance_root() {
+  if (best_node_ == kNil) return;
   const auto only_child = [&](std::int32_t n) {
     const std::int32_t child = tree_[n].child;
     return tree_[n].active || child == kNil || tree_[child].next != kNil ? kNil : child;

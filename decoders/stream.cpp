@@ -37,7 +37,9 @@ void Stream::begin_segment(std::int32_t unit, double label, double blank) {
   tree_.released.clear();
   committed_.clear();
   stable_ = TextWriter();
-  root_ = best_node_ = tree_.add(kNil);
+  active_.clear();
+  best_node_ = kNil;
+  root_ = tree_.add(kNil);
   Node& root = tree_[root_];
   root.unit = unit;
   root.label = label;
@@ -48,6 +50,7 @@ void Stream::begin_segment(std::int32_t unit, double label, double blank) {
   root.score = root.text_value = fusion_.value(tree_.text(root_));
   if (lm_) root.lm = lm_->start(tree_.row(root_));
   active_.assign(1, root_);
+  best_node_ = root_;
 }
 
 void Stream::reset() {
@@ -67,7 +70,13 @@ void Stream::accept(const float* log_probs, std::int64_t frames) {
                                 std::to_string(i % units_) + " is " + std::to_string(log_probs[i]) +
                                 "; expected natural logs of probabilities, at most 0");
   }
-  for (std::int64_t t = 0; t < frames; ++t) step(log_probs + t * units_);
+  try {
+    for (std::int64_t t = 0; t < frames; ++t) step(log_probs + t * units_);
+  } catch (...) {  // of the character model: prefixes without its scores cannot go on
+    active_.clear();
+    best_node_ = kNil;
+    throw;
+  }
 }
 
 std::string Stream::partial() {
