@@ -47,7 +47,8 @@ class Stream {
   Stream(Stream&&) = delete;
 
   // log_probs: [frames][units], natural logs, -inf allowed. Throws std::invalid_argument for NaN and for
-  // values above 0, before any frame is taken.
+  // values above 0, before any frame is taken. What the character model throws comes through; then no text is
+  // possible until the next segment.
   void accept(const float* log_probs, std::int64_t frames);
 
   // The text of the current segment that no further frame changes, and what follows it in the best prefix:

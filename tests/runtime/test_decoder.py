@@ -448,8 +448,14 @@ def test_errors_of_a_character_model_come_through() -> None:
         def advance(self, states: Any, units: Any) -> Any:
             raise KeyError("no such state")
 
+    log_probs = random_log_probs(np.random.default_rng(0), 5, 4)
+    stream = BeamDecoder(LETTERS, char_lm=Broken(4, 0)).stream()
     with pytest.raises(KeyError, match="no such state"):
-        BeamDecoder(LETTERS, char_lm=Broken(4, 0)).decode(random_log_probs(np.random.default_rng(0), 5, 4))
+        stream.accept(log_probs)
+    stream.accept(log_probs)
+    assert (stream.partial, stream.finish()[0].score) == ("", -math.inf)
+    with pytest.raises(KeyError, match="no such state"):
+        stream.accept(log_probs)
     with pytest.raises(ConfigError, match="char_lm"):
         BeamDecoder(LETTERS, char_lm="lm.sqm")  # type: ignore[arg-type]
 
@@ -534,6 +540,9 @@ def test_damaged_ngrams(arpa: Path, tmp_path: Path) -> None:
         BeamDecoder(LETTERS, ngram=tmp_path / "none.arpa")
     broken = tmp_path / "broken.arpa"
     text = arpa.read_text()
+    broken.write_bytes(b"\\data\\\nngram 1=\xff\xfe\n")
+    with pytest.raises(ModelError, match=r"broken\.arpa"):
+        BeamDecoder(LETTERS, ngram=broken)
     for damage in (text[: len(text) // 2], "", "some text\n", text.replace("ngram 2=", "ngram 2=9")):
         broken.write_text(damage)
         with pytest.raises(ModelError, match=r"broken\.arpa"):
