@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -142,12 +142,10 @@ class ModelConfig(Section):
     )
 
 
-class TrainConfig(Section):
-    """The training loop."""
+class LoopConfig(Section):
+    """What the training loop needs, whatever is learned."""
 
     epochs: int = Field(20, ge=1)
-    batch_seconds: float = Field(120.0, gt=0.0, description="seconds of audio (with padding) in a batch")
-    max_rows: int = Field(32, ge=1, le=1024, description="utterances in a batch at most")
     optimizer: Literal["adamw", "adadelta_nesterov"] = "adamw"
     learning_rate: float = Field(3e-3, gt=0.0)
     weight_decay: float = Field(0.01, ge=0.0)
@@ -169,22 +167,29 @@ class TrainConfig(Section):
     patience: int = Field(
         0, ge=0, description="epochs without a better dev error rate before stopping; 0: never"
     )
-    carry_state: bool = Field(
-        True, description="a row of the batch is a stream: its state goes on to the next utterance"
-    )
-    fresh_share: float = Field(0.25, ge=0.0, le=1.0, description="share of rows that start from a zero state")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the matrix products outside the recurrence"
     )
     checkpoint_seconds: float = Field(60.0, gt=0.0, description="seconds between checkpoints within an epoch")
     seed: int = 1
+
+
+class TrainConfig(LoopConfig):
+    """Training an acoustic network."""
+
+    batch_seconds: float = Field(120.0, gt=0.0, description="seconds of audio (with padding) in a batch")
+    max_rows: int = Field(32, ge=1, le=1024, description="utterances in a batch at most")
+    carry_state: bool = Field(
+        True, description="a row of the batch is a stream: its state goes on to the next utterance"
+    )
+    fresh_share: float = Field(0.25, ge=0.0, le=1.0, description="share of rows that start from a zero state")
     workers: int = Field(0, ge=0, description="processes for data preparation; 0: one per core")
 
 
 Method = Literal["direct", "fixed", "adaptive", "gradual", "lsq"]
 
 
-class RetrainConfig(Section):
+class FixedPointConfig(Section):
     """Fixed-point retraining: which schemes by which methods, from the trained float network."""
 
     schemes: tuple[str, ...] = ("w8a8", "w6a8", "w4a8", "w3a8", "w2a8")
@@ -195,7 +200,6 @@ class RetrainConfig(Section):
     freeze_share: float = Field(
         0.25, ge=0.0, lt=1.0, description="last share of the steps with frozen step sizes"
     )
-    calibration_utterances: int = Field(64, ge=1, description="utterances that set the signal ranges")
     float_plus: bool = Field(True, description="train the float network on for as long, as the reference")
     seeds: tuple[int, ...] = Field((1,), min_length=1)
     train: dict[str, Any] = Field(
@@ -208,6 +212,12 @@ class RetrainConfig(Section):
         if len(set(values)) < len(values):
             raise ValueError("an entry occurs twice")
         return values
+
+
+class RetrainConfig(FixedPointConfig):
+    """Fixed-point retraining of an acoustic network."""
+
+    calibration_utterances: int = Field(64, ge=1, description="utterances that set the signal ranges")
 
 
 class SensitivityConfig(Section):
@@ -239,31 +249,94 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _retraining(self) -> Recipe:
-        """The keys that differ in retraining are checked before anything is trained."""
-        try:
-            TrainConfig.model_validate(self.train.model_dump() | self.retrain.train)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-            raise ValueError(f"retrain.train.{key}: {problem}") from None
+        _check_retraining(self.train, self.retrain)
         return self
 
 
-def _keys(path: tuple[Any, ...]) -> list[str]:
+class TextConfig(Section):
+    """What a language model is trained and scored on: texts, plain or gzip, one sentence a line."""
+
+    source: Path | None = Field(None, description="folder of the texts; --data overrides it")
+    train: tuple[str, ...] = Field(("train.txt",), min_length=1, description="files in the folder")
+    dev: str = "valid.txt"
+    test: str = "test.txt"
+    alphabet: str = Field(" 'ABCDEFGHIJKLMNOPQRSTUVWXYZ", description="as that of the acoustic model")
+
+
+class LanguageModelConfig(ModelConfig):
+    """A language network: ``layers`` recurrent layers and a linear output, or a hierarchy of two clocks."""
+
+    cell: Cell = "lstm"
+    layers: int = Field(2, ge=1, le=32)
+    hidden: int = Field(512, ge=1, le=8192)
+    hierarchy: Literal["none", "a", "b"] = Field(
+        "none", description="HLSTM-A or HLSTM-B: two layers of characters and two of words"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> LanguageModelConfig:
+        if self.taps_right > 0:
+            raise ValueError("taps_right must be 0: a language model must not see the next symbol")
+        if self.hierarchy != "none" and (self.cell != "lstm" or self.layers != 4):
+            raise ValueError(f"hierarchy {self.hierarchy} needs cell: lstm and layers: 4")
+        return self
+
+
+class TextTrainConfig(LoopConfig):
+    """Training a language network on streams of text."""
+
+    epochs: int = Field(4, ge=1)
+    learning_rate: float = Field(2e-3, gt=0.0)
+    rows: int = Field(64, ge=1, le=4096, description="streams side by side; their states are never reset")
+    steps: int = Field(128, ge=1, le=4096, description="symbols of truncated back-propagation")
+    parts: int = Field(
+        1, ge=1, description="an epoch is one of so many parts of the shuffled text; dev is scored after each"
+    )
+
+
+class LanguageRecipe(Section):
+    """The recipe of a language model."""
+
+    name: str
+    task: Literal["language"]
+    data: TextConfig = TextConfig()
+    model: LanguageModelConfig = LanguageModelConfig()
+    train: TextTrainConfig = TextTrainConfig()
+    retrain: FixedPointConfig = FixedPointConfig()
+
+    @model_validator(mode="after")
+    def _retraining(self) -> LanguageRecipe:
+        _check_retraining(self.train, self.retrain)
+        return self
+
+
+def _check_retraining(train: LoopConfig, retrain: FixedPointConfig) -> None:
+    """The keys that differ in retraining are checked before anything is trained."""
+    try:
+        type(train).model_validate(train.model_dump() | retrain.train)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        problem = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise ValueError(f"retrain.train.{key}: {problem}") from None
+
+
+def _keys(schema: type[Section], path: tuple[Any, ...]) -> list[str]:
     """The keys of the section of a recipe in which ``path`` ends."""
-    section: Any = Recipe
+    section: Any = schema
     for part in path[:-1]:
         section = section.model_fields[part].annotation
     return list(section.model_fields)
 
 
-def _explain(error: ValidationError, where: str) -> str:
+def _explain(schema: type[Section], error: ValidationError, where: str) -> str:
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "(top level)"
         if item["type"] == "extra_forbidden":
-            lines.append(f"{where}: {key}: unknown key; expected one of {', '.join(_keys(item['loc']))}")
+            lines.append(
+                f"{where}: {key}: unknown key; expected one of {', '.join(_keys(schema, item['loc']))}"
+            )
         elif item["type"] == "missing":
             lines.append(f"{where}: {key}: is missing")
         elif not item["loc"]:
@@ -319,6 +392,25 @@ def load_recipe(
     Raises ConfigError with the path of every wrong key. Relative paths in the recipe are relative to its
     folder; those in assignments and in ``data``, which overrides ``data.source``, to the working folder.
     """
+    path, tree = _read_recipe(folder, assignments, data)
+    if tree.get("task") == "language":
+        raise ConfigError(f"{path}: the recipe of a language model; run it with speechq lm train")
+    return _validated(Recipe, tree, path)
+
+
+def load_language_recipe(
+    folder: str | Path, assignments: tuple[str, ...] = (), data: str | Path | None = None
+) -> LanguageRecipe:
+    """The same for the recipe of a language model, ``task: language``."""
+    path, tree = _read_recipe(folder, assignments, data)
+    if "task" not in tree:
+        raise ConfigError(f"{path}: no recipe of a language model, which has the key task: language")
+    return _validated(LanguageRecipe, tree, path)
+
+
+def _read_recipe(
+    folder: str | Path, assignments: tuple[str, ...], data: str | Path | None
+) -> tuple[Path, dict[str, Any]]:
     path = Path(folder)
     path = path / "recipe.yaml" if path.is_dir() else path
     if not path.is_file():
@@ -336,10 +428,17 @@ def load_recipe(
         section = tree.setdefault("data", {})
         if isinstance(section, dict):
             section["source"] = str(data)
+    return path, tree
+
+
+_Schema = TypeVar("_Schema", Recipe, LanguageRecipe)
+
+
+def _validated(schema: type[_Schema], tree: dict[str, Any], path: Path) -> _Schema:
     try:
-        return Recipe.model_validate(tree)
+        return schema.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(_explain(error, str(path))) from error
+        raise ConfigError(_explain(schema, error, str(path))) from error
 
 
 def digest(*parts: Any) -> str:

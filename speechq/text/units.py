@@ -1,4 +1,7 @@
-"""The output symbols of an acoustic model: characters, phones or word pieces. Symbol 0 is the CTC blank."""
+"""The symbols of a model: characters, phones or word pieces.
+
+Symbol 0 is the CTC blank, or in the units of a language model the end of a sentence; all others are the same.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import binascii
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,6 +18,7 @@ from speechq.errors import ConfigError, DataError
 from speechq.text.normalize import ALPHABET
 
 BLANK = "<blank>"
+END = "</s>"
 PIECE_SPACE = "\u2581"
 
 UnitKind = Literal["characters", "phones", "pieces"]
@@ -31,8 +35,8 @@ class Units:
     def __post_init__(self) -> None:
         if self.kind not in ("characters", "phones", "pieces"):
             raise ConfigError(f"units: kind {self.kind!r} is not one of characters, phones, pieces")
-        if self.symbols[:1] != (BLANK,) or len(self.symbols) < 2:
-            raise ConfigError(f"units: symbols must be {BLANK!r} followed by at least one symbol")
+        if self.symbols[:1] not in ((BLANK,), (END,)) or len(self.symbols) < 2:
+            raise ConfigError(f"units: symbols must be {BLANK!r} or {END!r}, then at least one symbol")
         repeated = [symbol for symbol, count in Counter(self.symbols).items() if count > 1]
         if repeated:
             raise ConfigError(f"units: {sorted(repeated)} occur more than once; every symbol must be unique")
@@ -88,6 +92,10 @@ class Units:
             return " ".join(names)
         text = "".join(names)
         return text.replace(PIECE_SPACE, " ").removeprefix(" ") if self.kind == "pieces" else text
+
+    def with_end(self) -> Units:
+        """The units of a language model over these."""
+        return replace(self, symbols=(END, *self.symbols[1:]))
 
     def to_json(self) -> dict[str, Any]:
         """A value for JSON headers; the piece model as base64."""

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from speechq.config import ModelConfig
 from speechq.errors import ModelError
-from speechq.nn.acoustic import Output, make_layer
 from speechq.nn.isru import ISRU
 from speechq.nn.layer import QuantizedLayer, State
 from speechq.nn.lstm import LSTM, ResidualLSTM
 from speechq.nn.qrnn import QRNN
 from speechq.nn.sru import SRU
+from speechq.nn.stack import Output, make_layer
 
 Array = NDArray[np.float64]
 WIDTHS = [(16, 12), (12, 12)]

@@ -129,3 +129,11 @@ def test_json_round_trip(units):
 def test_bad_units_are_config_errors(make):
     with pytest.raises(ConfigError, match="units: "):
         make()
+
+
+def test_units_of_a_language_model_have_the_sentence_end_where_the_blank_was() -> None:
+    units = Units.characters(" AB")
+    language = units.with_end()
+    assert language.symbols == ("</s>", " ", "A", "B")
+    assert language.encode("A B") == units.encode("A B") == [2, 1, 3]
+    assert Units.from_json(language.to_json()) == language
