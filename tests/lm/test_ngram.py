@@ -13,7 +13,7 @@ from speechq.errors import ConfigError, ModelError
 from speechq.lm.binary import write_binary
 from speechq.lm.score import open_model
 
-kenlm = pytest.importorskip("kenlm", reason="needs the Python module of KenLM (extra train)")
+kenlm = pytest.importorskip("kenlm", reason="needs the Python module of KenLM (extra dev)")
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def test_sums_over_a_text(model: Path, tmp_path: Path) -> None:
 
 
 def test_perplexity_equals_the_kenlm_module(shared: Path, tmp_path: Path) -> None:
-    kenlm = pytest.importorskip("kenlm", reason="needs the Python module of KenLM (extra train)")
+    kenlm = pytest.importorskip("kenlm", reason="needs the Python module of KenLM (extra dev)")
     books = shared / "data" / "lm_books"
     path = arpa(tmp_path, (books / "valid.txt").read_text())
     sentences = (books / "test.txt").read_text().splitlines()
