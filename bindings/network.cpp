@@ -12,6 +12,7 @@ namespace speechq::bindings {
 namespace {
 
 using Features = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Symbols = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 engine::Mode mode_of(const std::string& name) {
   if (name == "hybrid") return engine::Mode::hybrid;
@@ -27,20 +28,35 @@ nb::object scores_array(std::vector<float>&& scores, std::int64_t width) {
                                                              {rows, static_cast<std::size_t>(width)}, owner));
 }
 
+void point(const engine::Network& network, const Features& features, engine::StreamFrames& stream) {
+  if (network.takes_symbols()) throw std::invalid_argument("a language model takes symbols, not features");
+  if (static_cast<std::int64_t>(features.shape(1)) != network.inputs())
+    throw std::invalid_argument("features must have " + std::to_string(network.inputs()) +
+                                " values per frame");
+  stream.features = features.data();
+}
+
+void point(const engine::Network& network, const Symbols& symbols, engine::StreamFrames& stream) {
+  if (!network.takes_symbols()) throw std::invalid_argument("an acoustic model takes features, not symbols");
+  for (std::size_t t = 0; t < symbols.shape(0); ++t)
+    if (symbols.data()[t] < 0 || symbols.data()[t] >= network.inputs())
+      throw std::invalid_argument("a symbol is " + std::to_string(symbols.data()[t]) + ": expected 0 to " +
+                                  std::to_string(network.inputs() - 1));
+  stream.symbols = symbols.data();
+}
+
+template <class Input>
 nb::list run(const engine::Network& network, const std::vector<engine::StreamState*>& states,
-             const std::vector<Features>& features, int block, int threads, bool finish) {
-  if (states.size() != features.size())
-    throw std::invalid_argument("there must be as many arrays of features as states");
+             const std::vector<Input>& inputs, int block, int threads, bool finish) {
+  if (states.size() != inputs.size())
+    throw std::invalid_argument("there must be as many arrays of input as states");
   if (block < 1 || block > engine::kMostFrames)
     throw std::invalid_argument("block must be from 1 to " + std::to_string(engine::kMostFrames));
   std::vector<engine::StreamFrames> streams(states.size());
   for (std::size_t s = 0; s < states.size(); ++s) {
-    if (static_cast<std::int64_t>(features[s].shape(1)) != network.inputs())
-      throw std::invalid_argument("features must have " + std::to_string(network.inputs()) +
-                                  " values per frame");
+    point(network, inputs[s], streams[s]);
     streams[s].state = states[s];
-    streams[s].features = features[s].data();
-    streams[s].frames = static_cast<std::int64_t>(features[s].shape(0));
+    streams[s].frames = static_cast<std::int64_t>(inputs[s].shape(0));
   }
   {
     nb::gil_scoped_release release;
@@ -54,8 +70,8 @@ nb::list run(const engine::Network& network, const std::vector<engine::StreamSta
 double products_seconds(const engine::Network& network, engine::StreamState& state, const Features& features,
                         int block) {
   std::vector<engine::StreamFrames> streams(1);
+  point(network, features, streams[0]);
   streams[0].state = &state;
-  streams[0].features = features.data();
   streams[0].frames = static_cast<std::int64_t>(features.shape(0));
   engine::Profile profile;
   nb::gil_scoped_release release;
@@ -73,7 +89,10 @@ void bind_network(nb::module_& m) {
       PyErr_SetString(nb::module_::import_("speechq.errors").attr("ModelError").ptr(), error.what());
     }
   });
-  nb::class_<engine::StreamState>(m, "StreamState", "What a stream keeps between blocks.");
+  nb::class_<engine::StreamState>(m, "StreamState", "What a stream keeps between blocks.")
+      .def(
+          "copy", [](const engine::StreamState& state) { return state; },
+          "A state of its own that goes on from the same place.");
   nb::class_<engine::Network>(m, "Network", "A packed model, ready to run.")
       .def(
           "__init__",
@@ -92,9 +111,12 @@ void bind_network(nb::module_& m) {
           },
           nb::arg("path"), nb::arg("mode"))
       .def("start", &engine::Network::start)
-      .def("run", &run, nb::arg("states"), nb::arg("features"), nb::arg("block"), nb::arg("threads"),
-           nb::arg("finish"))
+      .def("run", &run<Features>, nb::arg("states"), nb::arg("features"), nb::arg("block"),
+           nb::arg("threads"), nb::arg("finish"))
+      .def("run_symbols", &run<Symbols>, nb::arg("states"), nb::arg("symbols"), nb::arg("block"),
+           nb::arg("threads"), nb::arg("finish"))
       .def("products_seconds", &products_seconds, nb::arg("state"), nb::arg("features"), nb::arg("block"))
+      .def_prop_ro("takes_symbols", &engine::Network::takes_symbols)
       .def_prop_ro("inputs", &engine::Network::inputs)
       .def_prop_ro("outputs", &engine::Network::outputs)
       .def_prop_ro("weight_bytes", &engine::Network::weight_bytes)

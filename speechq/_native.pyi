@@ -141,9 +141,13 @@ def lstm_backward(
 class StreamState:
     """What a stream keeps between blocks."""
 
+    def copy(self) -> StreamState:
+        """A state of its own that goes on from the same place."""
+
 class Network:
     """A packed model, ready to run; ModelError for one that cannot be read or that the mode cannot run."""
 
+    takes_symbols: bool
     inputs: int
     outputs: int
     weight_bytes: int
@@ -155,6 +159,9 @@ class Network:
     def start(self) -> StreamState: ...
     def run(
         self, states: list[StreamState], features: list[_Array], block: int, threads: int, finish: bool
+    ) -> list[_Array]: ...
+    def run_symbols(
+        self, states: list[StreamState], symbols: list[_Array], block: int, threads: int, finish: bool
     ) -> list[_Array]: ...
     def products_seconds(self, state: StreamState, features: _Array, block: int) -> float: ...
 

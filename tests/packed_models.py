@@ -92,13 +92,17 @@ def random_model(
     layers: int = 2,
     hidden: int = 12,
     seed: int = 0,
-    features: FeatureConfig = FEATURES,
+    features: FeatureConfig | None = FEATURES,
     units: Units | None = None,
     **options: Any,
 ) -> Model:
-    """A model of ``layers`` layers of one kind with signals on the grids asked for."""
+    """A model of ``layers`` layers of one kind with signals on the grids asked for.
+
+    ``features`` None: a language model.
+    """
     rng = np.random.default_rng(seed)
     units = units or Units.characters(" 'ABC")
+    units = units if features is not None else units.with_end()
     ranges = {"h": (signal_bits, 1.5), "gate": (gate_bits, 1.0), "cell": (cell_bits, 6.0)}
     if kind == "isru":
         ranges["conv"] = (signal_bits, 4.0)
@@ -107,7 +111,7 @@ def random_model(
         return Signal(signal, float(np.float32(peak / qmax_of(signal))))
 
     signals = {name: grid(n, peak) for name, (n, peak) in ranges.items() if n is not None}
-    width, stack = features.dim, []
+    width, stack = len(units) if features is None else features.dim, []
     for _ in range(layers):
         stack.append(random_layer(rng, kind, width, hidden, bits, dict(signals), **options))
         width = hidden
@@ -116,14 +120,20 @@ def random_model(
     return Model(
         units=units,
         features=features,
-        mean=rng.normal(0, 1, features.base_dim).astype(np.float32),
-        scale=rng.uniform(0.5, 2, features.base_dim).astype(np.float32),
+        mean=rng.normal(0, 1, features.base_dim if features else 0).astype(np.float32),
+        scale=rng.uniform(0.5, 2, features.base_dim if features else 0).astype(np.float32),
         layers=tuple(stack),
-        feat=None if signal_bits is None else grid(signal_bits, 3.0),
+        feat=None if signal_bits is None or features is None else grid(signal_bits, 3.0),
         scheme="float" if bits is None else f"w{bits}a{signal_bits or 32}",
         provenance={"recipe": "test", "seed": seed},
         card="A random network.",
     )
+
+
+def random_symbols(model: Model, *lengths: int, seed: int = 1) -> list[NDArray[np.int64]]:
+    """The input of a language model, one array ``[length]`` per length."""
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, len(model.units), length) for length in lengths]
 
 
 def random_features(model: Model, *lengths: int, seed: int = 1) -> list[NDArray[np.float32]]:

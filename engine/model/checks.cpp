@@ -169,17 +169,23 @@ void read_options(const json::Value& options, Layer& layer) {
   layer.scale_x = static_cast<float>(value);
 }
 
-void check_layers(std::deque<LayerParts>& layers, std::int64_t width) {
+void check_layers(std::deque<LayerParts>& layers, const Model& model) {
   if (layers.empty() || layers.back().layer.kind != Kind::linear)
     throw ModelError("the last layer must be of kind linear");
+  // As many symbols go in as come out.
+  std::int64_t width =
+      model.takes_symbols ? layers.back().layer.matrices.at("in").rows : model.base_dim * model.stack;
   for (std::size_t index = 0; index < layers.size(); ++index) {
     Layer& layer = layers[index].layer;
     try {
       const bool last = index + 1 == layers.size();
       if (layer.kind == Kind::linear && !last) throw ModelError("only the last layer may be of kind linear");
       if (index == 0 && input_width(layer) != width)
-        throw ModelError("it takes " + std::to_string(input_width(layer)) +
-                         " values per frame, but the features have " + std::to_string(width));
+        throw ModelError("it takes " + std::to_string(input_width(layer)) + " values per frame, but " +
+                         (model.takes_symbols ? "there are " + std::to_string(width) + " symbols"
+                                              : "the features have " + std::to_string(width)));
+      if (model.takes_symbols && layer.taps_right > 0)
+        throw ModelError("look-ahead does not belong to a model that takes symbols");
       layer.inputs = width;
       layer.units = last ? layer.matrices.at("in").rows : input_width(layers[index + 1].layer);
       check_layer(layers[index]);

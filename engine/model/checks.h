@@ -31,8 +31,8 @@ Kind kind_of(const std::string& name);
 // The options of the layer's kind. Throws ModelError for one that is missing or out of range.
 void read_options(const json::Value& options, Layer& layer);
 
-// Sets `inputs` and `units` of every layer of a model that takes `width` values per frame. Throws ModelError,
-// naming the layer, for the first part that is missing, has the wrong shape, or does not belong there.
-void check_layers(std::deque<LayerParts>& layers, std::int64_t width);
+// Sets `inputs` and `units` of every layer of `model`, whose input is known. Throws ModelError, naming the
+// layer, for the first part that is missing, has the wrong shape, or does not belong there.
+void check_layers(std::deque<LayerParts>& layers, const Model& model);
 
 }  // namespace speechq::engine

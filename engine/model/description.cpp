@@ -15,6 +15,7 @@ using json::Type;
 using json::Value;
 
 constexpr const char* kBlank = "<blank>";
+constexpr const char* kEnd = "</s>";
 
 // As written, or None, as the Python reader names a key that is absent.
 std::string shown(const std::optional<Value>& value) { return value ? value->shown() : "None"; }
@@ -178,6 +179,15 @@ void read_features(const Value& features, Model& model) {
   model.base_dim = (mels + (energy ? 1 : 0)) * (deltas ? 3 : 1);
 }
 
+void read_symbol_input(const Value& header, const Value& input, Model& model) {
+  const std::string kind = string_of(input, "kind");
+  if (kind != "symbols") throw ModelError("input: kind '" + kind + "': expected symbols");
+  for (const char* key : {"features", "feat"})
+    if (header.find(key))
+      throw ModelError(std::string(key) + " does not belong to a model that takes symbols");
+  model.takes_symbols = true;
+}
+
 void read_units(const Value& units, std::int64_t outputs, Model& model) {
   const std::optional<Value> symbols = units.find("symbols");
   if (!symbols || symbols->type() != Type::array)
@@ -190,7 +200,9 @@ void read_units(const Value& units, std::int64_t outputs, Model& model) {
   if (model.units_kind != "characters" && model.units_kind != "phones" && model.units_kind != "pieces")
     throw ModelError("units: kind " + shown(kind) + " is not one of characters, phones, pieces");
   const std::int64_t count = symbols->size();
-  if (count < 2) throw ModelError("units: symbols must be '<blank>' followed by at least one symbol");
+  const std::string first = model.takes_symbols ? kEnd : kBlank;
+  const std::string start = "units: symbols must be '" + first + "' followed by at least one symbol";
+  if (count < 2) throw ModelError(start);
   if (count != outputs)
     throw ModelError("the last layer gives " + std::to_string(outputs) + " values, but there are " +
                      std::to_string(count) + " symbols");
@@ -200,8 +212,8 @@ void read_units(const Value& units, std::int64_t outputs, Model& model) {
     std::string symbol = item.value.string();
     if (!model.symbols.empty())
       check_symbol(symbol, model.units_kind == "characters");
-    else if (symbol != kBlank)
-      throw ModelError("units: symbols must be '<blank>' followed by at least one symbol");
+    else if (symbol != first)
+      throw ModelError(start);
     model.symbols.push_back(std::move(symbol));
   }
   check_unique(model.symbols);

@@ -25,6 +25,9 @@ Grid read_grid(const std::string& name, const json::Value& value);
 // and stride.
 void read_features(const json::Value& features, Model& model);
 
+// Takes the header and its member `input`, an object that stands in the place of the features.
+void read_symbol_input(const json::Value& header, const json::Value& input, Model& model);
+
 // Takes an object. Sets units_kind and symbols, of which there must be one per output of the network:
 // compared before the symbols are read, so that a damaged list takes no memory.
 void read_units(const json::Value& units, std::int64_t outputs, Model& model);

@@ -141,7 +141,7 @@ void read_layers(const Value& list, TensorTable& tensors, Model& model) {
     read_layer(index, item.value, tensors, layers.emplace_back());
   }
   tensors.check_empty();
-  check_layers(layers, model.inputs());
+  check_layers(layers, model);
   model.layers.reserve(layers.size());
   for (LayerParts& parts : layers) {
     for (const auto& [name, vector] : parts.vectors) parts.layer.vectors[name] = floats_of(*vector);

@@ -49,13 +49,16 @@ struct Model {
   std::string scheme;
   std::vector<std::string> symbols;
   std::string units_kind;
+  bool takes_symbols = false;  // a language model: its frames are one-hot, and it has no features
   std::int64_t base_dim = 0, stack = 1, stride = 1;  // base_dim values per 10 ms frame
   std::vector<float> mean, scale;                    // [base_dim]
   Grid feat;
   std::vector<Layer> layers;
 
-  std::int64_t inputs() const { return base_dim * stack; }
+  std::int64_t inputs() const { return takes_symbols ? outputs() : base_dim * stack; }
   std::int64_t outputs() const { return layers.back().units; }
+  // A one-hot frame consists of codes too: of 0 and 1.
+  Grid input_grid() const { return takes_symbols ? Grid{2, 1.0f} : feat; }
 };
 
 // Both throw ModelError for anything that docs/model-format.md does not allow. Memory beyond the file's size

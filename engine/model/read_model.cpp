@@ -81,12 +81,19 @@ std::vector<float> read_normalization(const char* name, TensorTable& tensors, st
   return floats_of(tensor);
 }
 
-void read_content(const Value& header, TensorTable& tensors, Model& model) {
+void read_audio_input(const Value& header, TensorTable& tensors, Model& model) {
   read_features(member_of(header, "features", Type::object), model);
   model.mean = read_normalization("mean", tensors, model.base_dim);
   model.scale = read_normalization("scale", tensors, model.base_dim);
   const Value feat = header.at("feat");
   if (feat.type() != Type::null) model.feat = read_grid("feat", feat);
+}
+
+void read_content(const Value& header, TensorTable& tensors, Model& model) {
+  if (header.find("input"))
+    read_symbol_input(header, member_of(header, "input", Type::object), model);
+  else
+    read_audio_input(header, tensors, model);
   model.scheme = string_of(header, "scheme");
   member_of(header, "card", Type::string);
   member_of(header, "provenance", Type::object);

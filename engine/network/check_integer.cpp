@@ -71,9 +71,9 @@ void check_layer(const std::string& where, const Layer& layer, const Grid& input
 }  // namespace
 
 void check_integer(const Model& model) {
-  if (!model.feat.on())
+  if (!model.input_grid().on())
     throw ModelError("integer mode: the signal feat is float; use a scheme such as w8a8,gate=a8,cell=a16");
-  Grid grid = model.feat;
+  Grid grid = model.input_grid();
   for (std::size_t k = 0; k < model.layers.size(); ++k) {
     const Layer& layer = model.layers[k];
     check_layer("integer mode: layer " + std::to_string(k) + " (" + name_of(layer.kind) + ")", layer, grid);

@@ -44,9 +44,13 @@ std::unique_ptr<LayerRunner> make_layer(const Layer& layer, const Grid& input, M
 }  // namespace
 
 Network::Network(const Model& model, Mode mode)
-    : inputs_(model.inputs()), outputs_(model.outputs()), feat_(model.feat), store_(store_size(model)) {
+    : takes_symbols_(model.takes_symbols),
+      inputs_(model.inputs()),
+      outputs_(model.outputs()),
+      input_grid_(model.input_grid()),
+      store_(store_size(model)) {
   if (mode == Mode::integer) check_integer(model);
-  Grid grid = feat_;
+  Grid grid = input_grid_;
   for (const Layer& layer : model.layers) {
     layers_.push_back(make_layer(layer, grid, mode, store_));
     grid = layer.h;
@@ -108,7 +112,7 @@ void Network::run_block(std::vector<StreamFrames>& streams, std::int64_t first, 
   block.profile = profile;
   for (const StreamFrames& stream : streams)
     block.lengths.push_back(static_cast<int>(std::clamp<std::int64_t>(stream.frames - first, 0, size)));
-  Signal signal = features(streams, first, block);
+  Signal signal = input(streams, first, block);
   for (std::size_t k = 0; k < layers_.size(); ++k) {
     for (std::size_t s = 0; s < streams.size(); ++s) block.states[s] = &streams[s].state->layers[k];
     // A layer without look-ahead has nothing to do without frames; at the end one with it may have.
@@ -118,21 +122,30 @@ void Network::run_block(std::vector<StreamFrames>& streams, std::int64_t first, 
   scores(signal, block, streams);
 }
 
-Signal Network::features(const std::vector<StreamFrames>& streams, std::int64_t first,
-                         const Block& block) const {
-  const Signal signal = block.signal(inputs_, feat_);
+Signal Network::input(const std::vector<StreamFrames>& streams, std::int64_t first,
+                      const Block& block) const {
+  const Signal signal = block.signal(inputs_, input_grid_);
   const auto padding = static_cast<std::size_t>((signal.stride - signal.width) * signal.value_bytes());
   for (int n = 0; n < block.columns(); ++n) {
     if (!block.has(n)) continue;
-    const StreamFrames& stream = streams[static_cast<std::size_t>(n % block.streams)];
-    const float* x = stream.features + (first + n / block.streams) * inputs_;
-    if (feat_.on())
-      kernels().cells.quantize(x, inputs_, feat_, signal.codes + n * signal.stride);
-    else
-      std::memcpy(signal.row(n), x, static_cast<std::size_t>(inputs_) * sizeof(float));
+    fill(streams[static_cast<std::size_t>(n % block.streams)], first + n / block.streams, n, signal);
     std::memset(signal.row(n, signal.width), 0, padding);
   }
   return signal;
+}
+
+void Network::fill(const StreamFrames& stream, std::int64_t frame, std::int64_t column,
+                   const Signal& signal) const {
+  if (takes_symbols_) {
+    std::memset(signal.row(column), 0, static_cast<std::size_t>(inputs_) * sizeof(std::int16_t));
+    signal.codes[column * signal.stride + stream.symbols[frame]] = 1;
+    return;
+  }
+  const float* x = stream.features + frame * inputs_;
+  if (input_grid_.on())
+    kernels().cells.quantize(x, inputs_, input_grid_, signal.codes + column * signal.stride);
+  else
+    std::memcpy(signal.row(column), x, static_cast<std::size_t>(inputs_) * sizeof(float));
 }
 
 void Network::scores(const Signal& logits, const Block& block, std::vector<StreamFrames>& streams) const {

@@ -12,7 +12,7 @@ namespace speechq::engine {
 
 constexpr int kMostFrames = 64;
 
-// What a stream keeps between blocks; used by one thread at a time.
+// What a stream keeps between blocks; used by one thread at a time. A copy goes on from the same place.
 struct StreamState {
   std::vector<LayerState> layers;
 };
@@ -20,7 +20,8 @@ struct StreamState {
 // Frames of one stream in, log-probabilities of the frames that became ready out.
 struct StreamFrames {
   StreamState* state = nullptr;
-  const float* features = nullptr;  // [frames][inputs], normalized and stacked
+  const float* features = nullptr;  // [frames][inputs], normalized and stacked; or, of a language model,
+  const std::int32_t* symbols = nullptr;  // [frames], each 0 to inputs - 1
   std::int64_t frames = 0;
   std::vector<float> scores;  // [ready][outputs]; appended to
 };
@@ -37,6 +38,7 @@ class Network {
   void run(std::vector<StreamFrames>& streams, int block, int threads, bool finish,
            Profile* profile = nullptr) const;
 
+  bool takes_symbols() const { return takes_symbols_; }
   std::int64_t inputs() const { return inputs_; }
   std::int64_t outputs() const { return outputs_; }
   // Packed codes, float weights: what a block reads once.
@@ -47,11 +49,13 @@ class Network {
  private:
   void run_block(std::vector<StreamFrames>& streams, std::int64_t first, int block, int threads, bool finish,
                  Arena& arena, Profile* profile) const;
-  Signal features(const std::vector<StreamFrames>& streams, std::int64_t first, const Block& block) const;
+  Signal input(const std::vector<StreamFrames>& streams, std::int64_t first, const Block& block) const;
+  void fill(const StreamFrames& stream, std::int64_t frame, std::int64_t column, const Signal& signal) const;
   void scores(const Signal& logits, const Block& block, std::vector<StreamFrames>& streams) const;
 
+  bool takes_symbols_;
   std::int64_t inputs_, outputs_, weight_bytes_ = 0, vector_bytes_ = 0;
-  Grid feat_;
+  Grid input_grid_;
   WeightStore store_;
   std::vector<std::unique_ptr<LayerRunner>> layers_;
   mutable std::mutex mutex_;

@@ -134,16 +134,21 @@ class Writer {
   }
 
   ModelParts finish(const ModelSpec& spec) {
-    for (const char* name : {"mean", "scale"})
-      tensors_.push_back(floats(name, {spec.mels}, values(spec.mels, 1.0)));
+    if (!spec.takes_symbols)
+      for (const char* name : {"mean", "scale"})
+        tensors_.push_back(floats(name, {spec.mels}, values(spec.mels, 1.0)));
     std::vector<std::string> symbols;
     for (const std::string& symbol : spec.symbols) symbols.push_back(json_string(symbol));
-    std::string header = "{\"card\":\"A random network.\",\"feat\":";
-    header += spec.feat.on() ? grid_text(spec.feat) : "null";
-    header += ",\"features\":{\"mels\":" + std::to_string(spec.mels) +
-              ",\"stack\":" + std::to_string(spec.stack) + ",\"stride\":" + std::to_string(spec.stride) +
-              "},\"format\":\"speechq\",\"layers\":[" + joined(layers_) +
-              "],\"provenance\":{\"seed\":" + std::to_string(spec.seed) +
+    std::string header = "{\"card\":\"A random network.\",";
+    if (!spec.takes_symbols) {
+      header += "\"feat\":" + (spec.feat.on() ? grid_text(spec.feat) : "null");
+      header += ",\"features\":{\"mels\":" + std::to_string(spec.mels) +
+                ",\"stack\":" + std::to_string(spec.stack) + ",\"stride\":" + std::to_string(spec.stride) +
+                "},";
+    }
+    header += std::string("\"format\":\"speechq\",") +
+              (spec.takes_symbols ? "\"input\":{\"kind\":\"symbols\"}," : "") + "\"layers\":[" +
+              joined(layers_) + "],\"provenance\":{\"seed\":" + std::to_string(spec.seed) +
               "},\"scheme\":\"random\",\"units\":{\"kind\":\"characters\",\"symbols\":[" + joined(symbols) +
               "]},\"version\":1}";
     return {std::move(header), std::move(tensors_)};
@@ -270,7 +275,8 @@ std::vector<std::uint8_t> container(const std::string& outer_header, const std::
 
 ModelParts model_parts(const ModelSpec& spec) {
   Writer writer(spec.seed);
-  std::int64_t width = spec.mels * spec.stack;
+  const auto symbols = static_cast<std::int64_t>(spec.symbols.size());
+  std::int64_t width = spec.takes_symbols ? symbols : spec.mels * spec.stack;
   for (const LayerSpec& layer : spec.layers) {
     writer.layer(layer, width, layer.units);
     width = layer.units;
@@ -278,7 +284,7 @@ ModelParts model_parts(const ModelSpec& spec) {
   LayerSpec output;
   output.kind = Kind::linear;
   output.bits = spec.output_bits;
-  writer.layer(output, width, static_cast<std::int64_t>(spec.symbols.size()));
+  writer.layer(output, width, symbols);
   return writer.finish(spec);
 }
 

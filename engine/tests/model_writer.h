@@ -31,6 +31,7 @@ LayerSpec layer_of(engine::Kind kind, int bits, std::int64_t units = 12);
 struct ModelSpec {
   std::vector<LayerSpec> layers = {LayerSpec()};
   int output_bits = 6;
+  bool takes_symbols = false;  // a language model; what follows for features does not matter then
   std::int64_t mels = 8, stack = 2, stride = 3;  // mels: values per 10 ms frame, 8 to 128
   engine::Grid feat = {8, 0.025f};
   std::vector<std::string> symbols = {"<blank>", " ", "'",

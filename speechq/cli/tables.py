@@ -46,27 +46,40 @@ def show_text_score(facts: Mapping[str, Any]) -> None:
 
 def _summary(facts: Mapping[str, Any]) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
-    features, units = facts["features"], facts["units"]
-    rate = facts["frames_per_second"]
-    frames = f"{features['mels']} mel bins, {features['dim']} values a frame, {rate:.1f} frames/s"
-    reads = (f"{size(round(c))} at block {block}" for block, c in facts["weight_bytes_per_second"].items())
     kinds = [layer["kind"] for layer in facts["layers"]]
     rows = {
         "scheme": facts["scheme"],
         "network": ", ".join(f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)),
         "parameters": f"{facts['parameters']:,}",
         "size": f"{facts['bytes']:,} bytes, {100 * facts['float_share']:.1f} % of float",
-        "work": f"{facts['multiply_adds_per_second'] / 1e6:,.1f} million multiply-adds per second of audio",
-        "weights read": f"{', '.join(reads)}, per second of audio",
-        "look-ahead": f"{1000 * facts['look_ahead_seconds']:.0f} ms",
-        "signals": ", ".join(f"{name} {bits} bit" for name, bits in facts["signals"].items()) or "float",
-        "features": frames,
-        "units": f"{units['count']} {units['kind']}, blank included",
     }
+    rows |= _audio(facts) if "features" in facts else _language(facts)
+    rows["signals"] = ", ".join(f"{name} {bits} bit" for name, bits in facts["signals"].items()) or "float"
     rows |= {key: str(facts["provenance"][key]) for key in _FACTS if key in facts["provenance"]}
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/bold]", value)
     return table
+
+
+def _audio(facts: Mapping[str, Any]) -> dict[str, str]:
+    features, units = facts["features"], facts["units"]
+    rate = facts["frames_per_second"]
+    reads = (f"{size(round(c))} at block {block}" for block, c in facts["weight_bytes_per_second"].items())
+    return {
+        "work": f"{facts['multiply_adds_per_second'] / 1e6:,.1f} million multiply-adds per second of audio",
+        "weights read": f"{', '.join(reads)}, per second of audio",
+        "look-ahead": f"{1000 * facts['look_ahead_seconds']:.0f} ms",
+        "features": f"{features['mels']} mel bins, {features['dim']} values a frame, {rate:.1f} frames/s",
+        "units": f"{units['count']} {units['kind']}, blank included",
+    }
+
+
+def _language(facts: Mapping[str, Any]) -> dict[str, str]:
+    units = facts["units"]
+    return {
+        "work": f"{facts['multiply_adds'] / 1e6:,.1f} million multiply-adds per symbol",
+        "units": f"{units['count']} {units['kind']}, the end of a sentence included",
+    }
 
 
 def _matrices(facts: Mapping[str, Any]) -> Table:

@@ -29,9 +29,9 @@ from speechq.runtime.graph import Layer, Matrix, Model, Signal
 
 def check_integer(model: Model) -> None:
     """Raise ModelError, naming the layer, for a model that integer mode cannot run."""
-    if model.feat is None:
+    if model.input_grid is None:
         raise ModelError("integer mode: the signal feat is float; use a scheme such as w8a8,gate=a8,cell=a16")
-    grid: Signal | None = model.feat
+    grid: Signal | None = model.input_grid
     for index, layer in enumerate(model.layers):
         where = f"integer mode: layer {index} ({layer.kind})"
         for name, matrix in layer.matrices.items():

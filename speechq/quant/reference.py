@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from speechq.errors import DataError
 from speechq.quant.gates import log_softmax
@@ -14,6 +15,7 @@ from speechq.quant.products import FloatArray, to_grid
 from speechq.quant.reference_layers import LAYERS, LayerState, Lengths
 from speechq.runtime.checks import check_model, output_width
 from speechq.runtime.graph import Model
+from speechq.runtime.symbols import checked_symbols
 
 Mode = Literal["hybrid", "integer"]
 State = tuple[LayerState, ...]
@@ -38,7 +40,7 @@ class Reference:
         self.model = model
         self.layers = []
         kinds = LAYERS if mode == "hybrid" else INTEGER_LAYERS
-        width, grid = model.features.dim, model.feat
+        width, grid = model.inputs, model.input_grid
         for index, layer in enumerate(model.layers):
             hidden = output_width(model.layers, index)
             self.layers.append(kinds[layer.kind](layer, width, hidden, grid))
@@ -49,16 +51,17 @@ class Reference:
         return tuple(layer.initial_state(rows) for layer in self.layers)
 
     def run(
-        self, features: Sequence[FloatArray], state: State | None = None, *, finish: bool = True
+        self, features: Sequence[NDArray[Any]], state: State | None = None, *, finish: bool = True
     ) -> tuple[list[FloatArray], State]:
         """Log-probabilities ``[T', symbols]`` of each row's frames ``[T, features.dim]``, and the state
         after them.
 
-        ``features`` are normalized and stacked. Without ``finish`` more frames may follow, and look-ahead
-        holds back its last frames; with it they come out, and the state is of no further use.
+        ``features`` are normalized and stacked; a language model takes symbols ``[T]`` instead, each as a
+        one-hot frame. Without ``finish`` more frames may follow, and look-ahead holds back its last frames;
+        with it they come out, and the state is of no further use.
         """
-        x, lengths = self._batch(features, self.model.features.dim)
-        signal = to_grid(x, self.model.feat)
+        x, lengths = self._batch(self._frames(features), self.model.inputs)
+        signal = to_grid(x, self.model.input_grid)
         old = self.initial_state(len(features)) if state is None else state
         new = []
         for layer, layer_state in zip(self.layers, old, strict=True):
@@ -83,10 +86,17 @@ class Reference:
         by ``layers[index].output_grid.step`` and round for the codes.
         """
         layer = self.layers[index]
-        grid = self.model.feat if index == 0 else self.layers[index - 1].output_grid
+        grid = self.model.input_grid if index == 0 else self.layers[index - 1].output_grid
         x, lengths = self._batch(inputs, layer.inputs)
         signal, lengths, _ = layer(to_grid(x, grid), lengths, layer.initial_state(len(inputs)), True)
         return _rows(signal.values(), lengths)
+
+    def _frames(self, inputs: Sequence[NDArray[Any]]) -> Sequence[FloatArray]:
+        """What the first layer takes: features as they are, symbols as one-hot frames."""
+        if self.model.features is not None:
+            return inputs
+        rows = np.eye(self.model.inputs, dtype=np.float32)
+        return [rows[symbols] for symbols in checked_symbols(inputs, self.model.inputs)]
 
     @staticmethod
     def _batch(rows: Sequence[FloatArray], width: int) -> tuple[FloatArray, Lengths]:
@@ -124,7 +134,8 @@ class ReferenceStream:
 
     def finish(self) -> FloatArray:
         """End the stream: what the look-ahead held back. A stream after that starts anew."""
-        empty = np.zeros((0, self._reference.model.features.dim), np.float32)
+        model = self._reference.model
+        empty = np.zeros(0, np.int32) if model.features is None else np.zeros((0, model.inputs), np.float32)
         (scores,), _ = self._reference.run([empty], self._state, finish=True)
         self._state = self._reference.initial_state(1)
         return scores

@@ -122,8 +122,9 @@ def write_sample_of(work: Path, path: Path, test: Sequence[Utterance], dataset: 
     order = np.argsort([u.duration for u in test], kind="stable")
     item = int(order[len(order) * 2 // 3])
     (log_probs,) = Engine(path).forward([network_input(dataset, item)])
-    first = int(model.features.energy)  # the mel bins come behind the energy
-    fbank = dataset.stores[0][item][:, first : first + model.features.mels]
+    features = model.audio()
+    first = int(features.energy)  # the mel bins come behind the energy
+    fbank = dataset.stores[0][item][:, first : first + features.mels]
     write_sample(
         work,
         Sample(
@@ -132,6 +133,6 @@ def write_sample_of(work: Path, path: Path, test: Sequence[Utterance], dataset: 
             symbols=model.units.symbols,
             reference=test[item].text,
             hypothesis=GreedyDecoder(model.units).decode(log_probs),
-            frame_seconds=FRAME_SECONDS * model.features.stride,
+            frame_seconds=FRAME_SECONDS * features.stride,
         ),
     )

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from speechq.config import FeatureConfig
 from speechq.errors import ModelError
 from speechq.runtime.graph import Layer, Matrix, Model, Signal
+from speechq.text.units import BLANK, END
 
 KINDS = ("sru", "lstm", "residual_lstm", "qrnn", "isru", "linear")
 Shapes = dict[str, tuple[int, ...]]
@@ -132,26 +134,44 @@ def _check_layer(layer: Layer, d: int, h: int) -> None:
         _check_signal(name, signal)
 
 
-def check_model(model: Model) -> None:
-    """Raise ModelError for the first part that is missing, has the wrong shape, or does not belong there."""
-    base = model.features.base_dim
+def _check_audio(features: FeatureConfig, model: Model) -> None:
+    base = features.base_dim
     for name, vector in (("mean", model.mean), ("scale", model.scale)):
         if vector.shape != (base,) or vector.dtype != np.float32:
             found = f"{list(vector.shape)} {vector.dtype}"
             raise ModelError(
                 f"{name} is {found}: expected [{base}] float32, as the features have {base} values"
             )
-    if not model.layers or model.layers[-1].kind != "linear":
-        raise ModelError("the last layer must be of kind linear")
     if model.feat is not None:
         _check_signal("feat", model.feat)
-    width = model.features.dim
+
+
+def _check_symbols(model: Model) -> None:
+    if model.mean.size or model.scale.size or model.feat is not None:
+        raise ModelError("mean, scale and feat do not belong to a model that takes symbols")
+
+
+def check_model(model: Model) -> None:
+    """Raise ModelError for the first part that is missing, has the wrong shape, or does not belong there."""
+    if model.features is None:
+        _check_symbols(model)
+    else:
+        _check_audio(model.features, model)
+    first = END if model.features is None else BLANK
+    if model.units.symbols[0] != first:
+        raise ModelError(f"units: symbols must be {first!r} followed by at least one symbol")
+    if not model.layers or model.layers[-1].kind != "linear":
+        raise ModelError("the last layer must be of kind linear")
+    width = model.inputs
     for index, layer in enumerate(model.layers):
         try:
             if index == 0 and input_width(layer) != width:
-                raise ModelError(
-                    f"it takes {input_width(layer)} values per frame, but the features have {width}"
+                wanted = (
+                    f"there are {width} symbols" if model.features is None else f"the features have {width}"
                 )
+                raise ModelError(f"it takes {input_width(layer)} values per frame, but {wanted}")
+            if model.features is None and layer.options.get("taps_right"):
+                raise ModelError("look-ahead does not belong to a model that takes symbols")
             units = output_width(model.layers, index)
             _check_layer(layer, width, units)
         except ModelError as error:

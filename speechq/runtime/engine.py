@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from speechq import _native
 from speechq.errors import ConfigError, DataError
 from speechq.runtime.graph import Model
 from speechq.runtime.model_file import model_bytes
+from speechq.runtime.symbols import checked_symbols
 
 FloatArray = NDArray[np.float32]
 Mode = Literal["hybrid", "integer"]
@@ -54,27 +55,35 @@ class Engine:
         return self._network.start()
 
     def run(
-        self, features: Sequence[FloatArray], states: Sequence[EngineState], *, finish: bool = False
+        self, features: Sequence[NDArray[Any]], states: Sequence[EngineState], *, finish: bool = False
     ) -> list[FloatArray]:
         """Log-probabilities ``[T', symbols]`` of each stream's next frames ``[T, features.dim]``.
 
-        ``features`` are normalized and stacked; all streams are stepped together. Without ``finish`` more
-        frames may follow, and look-ahead holds back its last ones; with it they come out, and the states
-        are of no further use.
+        ``features`` are normalized and stacked; a language model takes symbols ``[T]`` instead, int, and
+        gives those of the symbol behind each. All streams are stepped together. Without ``finish`` more
+        frames may follow, and look-ahead holds back its last ones; with it they come out, and the states are
+        of no further use. ``state.copy()`` goes on apart from its original.
         """
+        if len(set(map(id, states))) < len(states):
+            raise DataError("a state occurs twice: every stream of a block needs its own")
+        network, streams = self._network, list(states)
+        result: list[FloatArray]
+        if network.takes_symbols:
+            symbols = checked_symbols(features, network.inputs)
+            result = network.run_symbols(streams, symbols, self.block, self.threads, finish)
+        else:
+            result = network.run(streams, self._frames(features), self.block, self.threads, finish)
+        return result
+
+    def _frames(self, features: Sequence[NDArray[Any]]) -> list[FloatArray]:
         width = self._network.inputs
         frames = [np.ascontiguousarray(rows, np.float32) for rows in features]
         for rows in frames:
             if rows.ndim != 2 or rows.shape[1] != width:
                 raise DataError(f"frames of shape {list(rows.shape)}: expected [frames, {width}]")
-        if len(set(map(id, states))) < len(states):
-            raise DataError("a state occurs twice: every stream of a block needs its own")
-        result: list[FloatArray] = self._network.run(
-            list(states), frames, block=self.block, threads=self.threads, finish=finish
-        )
-        return result
+        return frames
 
-    def forward(self, features: Sequence[FloatArray]) -> list[FloatArray]:
+    def forward(self, features: Sequence[NDArray[Any]]) -> list[FloatArray]:
         """Log-probabilities of whole utterances ``[T, features.dim]``, each from a fresh state."""
         return self.run(features, [self.initial_state() for _ in features], finish=True)
 

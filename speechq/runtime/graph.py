@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechq.config import FeatureConfig
+from speechq.errors import ModelError
 from speechq.text.units import Units
 
 
@@ -38,6 +39,10 @@ class Signal:
 
     bits: int
     step: float
+
+
+# The frames of a network that takes symbols: codes 0 and 1.
+ONE_HOT = Signal(2, 1.0)
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,13 @@ class Model:
     Features are normalized as ``(x - mean) * scale`` per value of a 10 ms frame (``mean`` and ``scale``
     float32 [features.base_dim]), stacked, quantized with ``feat`` if given, and run through ``layers``; the
     last layer is ``linear`` and gives the logits, symbol 0 is the CTC blank.
+
+    A language model has no ``features`` (None; ``mean`` and ``scale`` empty, no ``feat``): it takes symbols,
+    each as a one-hot frame, and gives the log-probabilities of the next one; symbol 0 ends a sentence.
     """
 
     units: Units
-    features: FeatureConfig
+    features: FeatureConfig | None
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
     layers: tuple[Layer, ...]
@@ -88,3 +96,19 @@ class Model:
     scheme: str
     provenance: dict[str, Any] = field(default_factory=dict)
     card: str = ""
+
+    @property
+    def inputs(self) -> int:
+        """Values per frame that the first layer takes."""
+        return len(self.units) if self.features is None else self.features.dim
+
+    @property
+    def input_grid(self) -> Signal | None:
+        """The grid of the first layer's input."""
+        return ONE_HOT if self.features is None else self.feat
+
+    def audio(self) -> FeatureConfig:
+        """The features; ModelError for a language model."""
+        if self.features is None:
+            raise ModelError("a language model takes no audio; expected an acoustic model")
+        return self.features

@@ -68,9 +68,9 @@ def describe(model: Model) -> dict[str, Any]:
     header of the file; ``float_share`` is their size relative to the same network in float32, without steps.
     ``weight_bytes`` are the packed codes and float weights alone, which a block of T frames reads once:
     ``weight_bytes_per_second`` maps T to what that is per second of audio (a recurrent matrix stays in the
-    cache while its layer runs the T steps).
+    cache while its layer runs the T steps). ``multiply_adds`` count per network frame. A language model,
+    whose frames are symbols, has no features and none of the figures per second.
     """
-    frame_rate = FRAME_RATE / model.features.stride
     matrices: list[dict[str, Any]] = []
     layers = []
     for index, layer in enumerate(model.layers):
@@ -89,8 +89,8 @@ def describe(model: Model) -> dict[str, Any]:
     parameters = sum(row["parameters"] for row in matrices)
     size = sum(row["bytes"] for row in matrices)
     weights = sum(_weight_bytes(matrix) for layer in model.layers for matrix in layer.matrices.values())
-    look_ahead = sum(int(layer.options.get("taps_right", 0)) for layer in model.layers)
-    return {
+    operations = sum(row["operations"] for row in matrices)
+    facts = {
         "scheme": model.scheme,
         "layers": layers,
         "matrices": matrices,
@@ -98,13 +98,24 @@ def describe(model: Model) -> dict[str, Any]:
         "parameters": parameters,
         "bytes": size,
         "float_share": size / (4 * parameters),
-        "frames_per_second": frame_rate,
-        "multiply_adds_per_second": frame_rate * sum(row["operations"] for row in matrices),
+        "multiply_adds": operations,
         "weight_bytes": weights,
-        "weight_bytes_per_second": {str(block): frame_rate / block * weights for block in BLOCKS},
-        "look_ahead_seconds": look_ahead / frame_rate,
         "units": {"kind": model.units.kind, "count": len(model.units), "symbols": list(model.units.symbols)},
-        "features": model.features.model_dump(mode="json") | {"dim": model.features.dim},
         "provenance": dict(model.provenance),
         "card": model.card,
+    }
+    return facts if model.features is None else facts | _audio_facts(model, operations, weights)
+
+
+def _audio_facts(model: Model, operations: int, weights: int) -> dict[str, Any]:
+    """Of an acoustic model: its features, and what it costs per second of audio."""
+    features = model.audio()
+    rate = FRAME_RATE / features.stride
+    look_ahead = sum(int(layer.options.get("taps_right", 0)) for layer in model.layers)
+    return {
+        "frames_per_second": rate,
+        "multiply_adds_per_second": rate * operations,
+        "weight_bytes_per_second": {str(block): rate / block * weights for block in BLOCKS},
+        "look_ahead_seconds": look_ahead / rate,
+        "features": features.model_dump(mode="json") | {"dim": features.dim},
     }

@@ -62,6 +62,13 @@ def _signal_header(signal: Signal) -> dict[str, Any]:
     return {"bits": signal.bits, "step": float(np.float32(signal.step))}
 
 
+def _input_header(model: Model) -> dict[str, Any]:
+    if model.features is None:
+        return {"input": {"kind": "symbols"}}
+    feat = None if model.feat is None else _signal_header(model.feat)
+    return {"features": model.features.model_dump(mode="json"), "feat": feat}
+
+
 def _layer_header(layer: Layer) -> dict[str, Any]:
     return {
         "kind": layer.kind,
@@ -93,7 +100,7 @@ def model_bytes(model: Model) -> bytes:
     Raises ModelError if the parts of the model do not fit together or cannot be written as JSON.
     """
     check_model(model)
-    tensors: Tensors = {"mean": model.mean, "scale": model.scale}
+    tensors: Tensors = {} if model.features is None else {"mean": model.mean, "scale": model.scale}
     for index, layer in enumerate(model.layers):
         tensors |= _layer_tensors(index, layer)
     header: dict[str, Any] = {
@@ -101,8 +108,7 @@ def model_bytes(model: Model) -> bytes:
         "version": VERSION,
         "scheme": model.scheme,
         "units": model.units.to_json(),
-        "features": model.features.model_dump(mode="json"),
-        "feat": None if model.feat is None else _signal_header(model.feat),
+        **_input_header(model),
         "layers": [_layer_header(layer) for layer in model.layers],
         "provenance": model.provenance,
         "card": model.card,
@@ -184,6 +190,15 @@ def _layer(index: int, header: Mapping[str, Any], tensors: Tensors) -> Layer:
     return Layer(str(header["kind"]), dict(header["options"]), matrices, vectors, signals)
 
 
+def _check_symbol_input(header: Mapping[str, Any]) -> None:
+    kind = header["input"]["kind"]
+    if kind != "symbols":
+        raise ModelError(f"input: kind {kind!r}: expected symbols")
+    for key in ("features", "feat"):
+        if key in header:
+            raise ModelError(f"{key} does not belong to a model that takes symbols")
+
+
 def read_model(path: str | Path) -> Model:
     """Read a model file.
 
@@ -192,14 +207,18 @@ def read_model(path: str | Path) -> Model:
     """
     path = Path(path)
     header, tensors = _load(path)
+    none = np.zeros(0, np.float32)
     try:
+        symbols = "input" in header
+        if symbols:
+            _check_symbol_input(header)
         model = Model(
             units=Units.from_json(header["units"]),
-            features=FeatureConfig.model_validate(header["features"]),
-            mean=tensors.pop("mean"),
-            scale=tensors.pop("scale"),
+            features=None if symbols else FeatureConfig.model_validate(header["features"]),
+            mean=none if symbols else tensors.pop("mean"),
+            scale=none if symbols else tensors.pop("scale"),
             layers=tuple(_layer(index, layer, tensors) for index, layer in enumerate(header["layers"])),
-            feat=None if header["feat"] is None else _signal(header["feat"]),
+            feat=None if symbols or header["feat"] is None else _signal(header["feat"]),
             scheme=str(header["scheme"]),
             provenance=dict(header["provenance"]),
             card=str(header["card"]),
