@@ -19,8 +19,9 @@ from speechq.nn.acoustic import AcousticModel
 from speechq.text.units import Units
 from speechq.train.checkpoint import NetworkInfo
 from speechq.train.data import make_dataset
-from speechq.train.loop import Job, Trainer
+from speechq.train.loop import Trainer
 from speechq.train.retrain import calibration_batch, start_network, stepper
+from speechq.train.speech import SpeechJob
 
 RATE = 16000
 ALPHABET = " ABCDEF"
@@ -78,7 +79,7 @@ def make_job(
     augment: AugmentConfig = NO_AUGMENT,
     seed: int = 1,
     **more: Any,
-) -> Job:
+) -> SpeechJob:
     """A training run on tones in ``folder/run``; it is scored on what it is trained on."""
     torch.set_num_threads(1)
     spoken = write_split(folder, "train", utterances)
@@ -105,7 +106,7 @@ def make_job(
     info = NetworkInfo(
         config, FEATURES, units, torch.from_numpy(dataset.mean), torch.from_numpy(dataset.scale)
     )
-    return Job(
+    return SpeechJob(
         name="tiny",
         folder=folder / "run",
         model=network,
@@ -120,7 +121,7 @@ def make_job(
     )
 
 
-def make_retraining(folder: Path, method: Method, *, scheme: str = "w3a8", **more: Any) -> Job:
+def make_retraining(folder: Path, method: Method, *, scheme: str = "w3a8", **more: Any) -> SpeechJob:
     """A retraining run in ``folder/run`` from a float network that is trained first, if it is not there."""
     start = folder / "float" / "final.ckpt"
     if not start.is_file():

@@ -41,11 +41,13 @@ def compare_packed(checkpoint: Path, packed: Path, manifest: Path | None = None)
     ``WORK/train/NAME/*.ckpt`` belongs to the run in the work folder WORK. DataError or ConfigError if the
     utterances cannot be read.
     """
+    _, info = load_network(checkpoint)
+    if info.features is None or info.mean is None or info.scale is None:
+        raise DataError(f"{checkpoint}: a language network; speechq lm score measures its packed model")
     work = None
     if manifest is None:
         work = _work_folder(checkpoint)
         manifest = work / "prepare" / f"{load_recipe(work).data.dev}.jsonl"
-    _, info = load_network(checkpoint)
     utterances = read_split(manifest, info.units)
     references = [utterance.text for utterance in utterances]
     labels = [labels_of(text, info.units, boundary=False) for text in references]  # for the loss: not used

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from speechq.config import Recipe
+from speechq.config import LanguageRecipe, Recipe
 from speechq.errors import ConfigError
 from speechq.quant.scheme import parse_scheme
 from speechq.train.retrain import weight_bits
@@ -22,7 +22,7 @@ class Model:
     start: str | None = None
 
 
-def planned_models(recipe: Recipe) -> list[Model]:
+def planned_models(recipe: Recipe | LanguageRecipe) -> list[Model]:
     """All networks of a recipe, in the order in which they are made."""
     config = recipe.retrain
     models = []
@@ -40,7 +40,7 @@ def planned_models(recipe: Recipe) -> list[Model]:
     return models
 
 
-def check_schemes(recipe: Recipe) -> None:
+def check_schemes(recipe: Recipe | LanguageRecipe) -> None:
     """ConfigError unless every scheme is one and names only layers that the network has."""
     for text in recipe.retrain.schemes:
         try:

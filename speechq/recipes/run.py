@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
-from speechq.config import Recipe, load_recipe
+from speechq.config import LanguageRecipe, Recipe, load_recipe
 from speechq.files import write_text
+from speechq.recipes.networks import Networks
 from speechq.recipes.plan import check_schemes
 from speechq.recipes.stages import Run
 from speechq.recipes.work import selected
@@ -37,25 +39,29 @@ def run_recipe(
     target = work if work is not None else Path("work") / recipe.name
     distributed.start()
     try:
-        run = Run(recipe, target)
-        if distributed.is_first():
-            save_recipe(recipe, target)
-        for stage in stages:
-            if distributed.is_first():
-                with distributed.alone():
-                    if stage in TOGETHER:
-                        _ = run.datasets  # features are computed once, before the others look for them
-                    else:
-                        getattr(run, stage)()
-            distributed.barrier()
-            if stage in TOGETHER:
-                getattr(run, stage)()
+        run_stages(Run(recipe, target), stages)
     finally:
         distributed.stop()
     return target
 
 
-def save_recipe(recipe: Recipe, folder: Path) -> None:
+def run_stages(run: Networks, stages: Sequence[str]) -> None:
+    """Call the methods of ``run`` that ``stages`` name, and keep the resolved recipe beside their results."""
+    if distributed.is_first():
+        save_recipe(run.recipe, run.folder)
+    for stage in stages:
+        if distributed.is_first():
+            with distributed.alone():
+                if stage in TOGETHER:
+                    run.load()
+                else:
+                    getattr(run, stage)()
+        distributed.barrier()
+        if stage in TOGETHER:
+            getattr(run, stage)()
+
+
+def save_recipe(recipe: Recipe | LanguageRecipe, folder: Path) -> None:
     """Write the resolved recipe beside its results, unless it stands there."""
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     path = folder / "recipe.yaml"

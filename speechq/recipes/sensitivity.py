@@ -12,7 +12,7 @@ import torch
 from speechq.bench.results import SensitivityPoint, read_sensitivity, write_sensitivity
 from speechq.config import Method, Recipe, TrainConfig, digest
 from speechq.files import write_json
-from speechq.nn.acoustic import AcousticModel
+from speechq.nn.stack import Network
 from speechq.quant.scheme import SIGNAL_ROLES
 from speechq.recipes.plan import Model
 from speechq.train.checkpoint import load_network
@@ -43,7 +43,7 @@ class Point:
         return f"{self.group}-{self.bits}" + ("-retrained" if self.retrained else "")
 
 
-def weight_groups(model: AcousticModel) -> list[str]:
+def weight_groups(model: Network) -> list[str]:
     """All weight groups of a network, in the order of the signal."""
     groups = [
         f"l{k}.{role}" for k, layer in enumerate(model.recurrent_layers()) for role in layer.present_roles()
@@ -51,13 +51,13 @@ def weight_groups(model: AcousticModel) -> list[str]:
     return [*groups, "out"]
 
 
-def signal_groups(model: AcousticModel) -> list[str]:
+def signal_groups(model: Network) -> list[str]:
     """The features, and output and (where it is recurrent) cell of every layer."""
     roles = ("h", "cell")
     return ["feat", *(f"l{k}.{role}" for k in range(len(model.recurrent_layers())) for role in roles)]
 
 
-def planned_points(recipe: Recipe, model: AcousticModel) -> list[Point]:
+def planned_points(recipe: Recipe, model: Network) -> list[Point]:
     """All points that the recipe asks for."""
     config = recipe.sensitivity
     pairs = [(group, bits) for group in weight_groups(model) for bits in config.bits]
@@ -108,7 +108,7 @@ def measure(run: Run) -> None:
         write_sensitivity(run.folder, found)
 
 
-def _score(run: Run, network: AcousticModel) -> Score:
+def _score(run: Run, network: Network) -> Score:
     references = [u.text for u in run.splits["dev"]]
     return score(network, run.datasets["dev"], references, run.corpus.units, torch.device("cpu"))
 

@@ -11,36 +11,34 @@ import torch
 
 from speechq.bench.report import write_report
 from speechq.bench.results import Arithmetic, write_comparison
-from speechq.config import Method, Recipe, TrainConfig, digest
+from speechq.config import LoopConfig, Recipe, TrainConfig, digest
 from speechq.data.batches import Dataset
 from speechq.data.manifest import Utterance
 from speechq.files import write_json
 from speechq.nn.acoustic import AcousticModel
+from speechq.nn.stack import Network
 from speechq.progress import say
 from speechq.recipes import sensitivity
 from speechq.recipes.compare import compare, sentence, warning
 from speechq.recipes.corpus import Corpus
 from speechq.recipes.evaluate import evaluate_model, runs_integer, write_sample_of
-from speechq.recipes.plan import Model, planned_models
+from speechq.recipes.networks import Networks
+from speechq.recipes.plan import Model
 from speechq.recipes.provenance import run_facts
-from speechq.recipes.work import Work
 from speechq.runtime.model_file import read_model
-from speechq.train import distributed
-from speechq.train.checkpoint import NetworkInfo, load_network, save_checkpoint
-from speechq.train.loop import Job, Trainer
-from speechq.train.pack import pack
-from speechq.train.retrain import calibration_batch, retrain_settings, start_network, stepper, weight_bits
+from speechq.train.checkpoint import NetworkInfo
+from speechq.train.retrain import Sample, calibration_batch, weight_bits
+from speechq.train.speech import SpeechJob
 
 
-class Run:
+class Run(Networks):
     """A recipe at work in a folder. A stage whose forerunner is missing or out of date raises ConfigError."""
 
+    recipe: Recipe
+
     def __init__(self, recipe: Recipe, folder: Path) -> None:
-        self.recipe = recipe
-        self.folder = folder
-        self.work = Work(folder)
+        super().__init__(recipe, folder)
         self.corpus = Corpus(recipe, self.work)
-        self.models = planned_models(recipe)
 
     @property
     def splits(self) -> dict[str, list[Utterance]]:
@@ -61,132 +59,42 @@ class Run:
 
     # train and retrain
 
-    def train(self) -> None:
-        """The float networks, one per seed."""
-        for model in self.models:
-            if model.method == "float":
-                self.make(model)
+    def load(self) -> None:
+        """Features are computed once, before the other processes look for them."""
+        _ = self.datasets
 
-    def retrain(self) -> None:
-        """``float+`` and all quantized networks."""
-        for model in self.models:
-            if model.method != "float":
-                self.make(model)
+    def data_key(self) -> list[Any]:
+        return [self.corpus.key, self.recipe.data.model_dump(mode="json", exclude={"source"})]
 
-    def train_key(self, model: Model) -> str:
-        """What a network depends on."""
-        recipe = self.recipe
-        data = recipe.data.model_dump(mode="json", exclude={"source"})
-        if model.start is None:
-            settings = recipe.train.model_copy(update={"seed": model.seed})
-            return digest("train-1", self.corpus.key, data, recipe.model, _lasting(settings))
-        start = self._start(model)
-        settings = retrain_settings(recipe.train, recipe.retrain, model.seed)
-        own = recipe.retrain.model_dump(
-            mode="json", include={"granularity", "freeze_share", "calibration_utterances"}
-        )
-        key = self.train_key(start)
-        return digest("retrain-1", key, _lasting(settings), model.scheme, model.method, own)
-
-    def _start(self, model: Model) -> Model:
-        return next(m for m in self.models if m.name == model.start)
-
-    def checkpoint(self, model: Model | str) -> Path:
-        """The checkpoint to use of a trained network."""
-        name = model if isinstance(model, str) else model.name
-        return self.folder / "train" / name / "final.ckpt"
-
-    def make(self, model: Model) -> None:
-        """Train one network, unless it is there."""
-
-        def made(folder: Path) -> None:
-            self._make(model, folder)
-
-        self.work.unit(f"train/{model.name}", self.train_key(model), made)
-
-    def _make(self, model: Model, folder: Path) -> None:
-        recipe = self.recipe
-        if model.start is None:
-            torch.manual_seed(model.seed)
-            network, info = self._fresh_network(model)
-            settings = recipe.train.model_copy(update={"seed": model.seed})
-            self.fit(model.name, folder, network, info, settings, None, keep_best=True)
-            return
-        start = self._start(model)
-        self._require_trained(start)
-        settings = retrain_settings(recipe.train, recipe.retrain, model.seed)
-        if model.method == "float+":
-            network, info = load_network(self.checkpoint(start))
-            network.freeze_norms()
-            self.fit(model.name, folder, network, info, settings, None, keep_best=False)
-            return
-        batch = calibration_batch(self.datasets["train"], recipe.retrain.calibration_utterances)
-        method: Method = model.method  # type: ignore[assignment]
-        per_row = recipe.retrain.granularity == "row"
-        network, info = start_network(self.checkpoint(start), model.scheme, method, per_row, batch)
-        if method == "direct":
-            if distributed.is_first():
-                save_checkpoint(folder / "final.ckpt", network, info)
-            distributed.barrier()
-            return
-        share = recipe.retrain.freeze_share
-        self.fit(model.name, folder, network, info, settings, share, keep_best=False)
-
-    def _require_trained(self, model: Model) -> None:
-        stage = "train" if model.method == "float" else "retrain"
-        self.work.require(f"train/{model.name}", self.train_key(model), stage)
-
-    def _fresh_network(self, model: Model) -> tuple[AcousticModel, NetworkInfo]:
+    def fresh_network(self, model: Model) -> tuple[AcousticModel, NetworkInfo]:
         recipe, units, train = self.recipe, self.corpus.units, self.datasets["train"]
         network = AcousticModel(recipe.model, recipe.data.features.dim, len(units))
         mean, scale = torch.from_numpy(train.mean), torch.from_numpy(train.scale)
         facts = {"recipe": recipe.name, "corpus": recipe.data.corpus, "seed": model.seed}
         info = NetworkInfo(recipe.model, recipe.data.features, units, mean, scale, provenance=facts)
-        shape = f"{recipe.model.layers} x {recipe.model.hidden} {recipe.model.cell}"
-        say(f"{model.name}: {network.weight_count():,} weights, {shape}")
         return network, info
 
-    def fit(
-        self,
-        name: str,
-        folder: Path,
-        network: AcousticModel,
-        info: NetworkInfo,
-        settings: TrainConfig,
-        freeze: float | None,
-        *,
-        keep_best: bool,
-    ) -> None:
-        """Train ``network`` and write ``final.ckpt``; ``freeze``: retrain, steps frozen for that last share.
-
-        A quantized network is used as it ends, with frozen steps (``keep_best=False``); so is ``float+``, to
-        be compared with it.
-        """
-        job = Job(
+    def job(
+        self, name: str, folder: Path, network: Network, info: NetworkInfo, settings: LoopConfig
+    ) -> SpeechJob:
+        assert isinstance(settings, TrainConfig)
+        return SpeechJob(
             name=name,
             folder=folder,
             model=network,
             info=info,
+            config=settings,
             train=self.datasets["train"],
             train_ids=[u.id for u in self.splits["train"]],
             dev=self.datasets["dev"],
             dev_references=[u.text for u in self.splits["dev"]],
-            config=settings,
             augment=self.recipe.data.augment,
-            before_step=stepper(freeze) if freeze is not None else None,
-            keep_best=keep_best,
         )
-        best = Trainer(job).run()
-        if distributed.is_first():
-            trained, trained_info = load_network(best)
-            save_checkpoint(folder / "final.ckpt", trained, trained_info)
-        distributed.barrier()
+
+    def sample(self) -> Sample:
+        return calibration_batch(self.datasets["train"], self.recipe.retrain.calibration_utterances)
 
     # pack, evaluate, report
-
-    def packed(self, model: Model) -> Path:
-        """The model file of a network."""
-        return self.folder / "models" / f"{model.name}.sqm"
 
     def pack(self) -> None:
         """Model files of all networks, each compared on dev with the network in training."""
@@ -196,20 +104,17 @@ class Run:
                 self._pack(m)
 
             outputs = [self.packed(model), self.folder / "pack" / model.name / "comparison.json"]
-            self.work.unit(f"pack/{model.name}", self._pack_key(model), make, outputs=outputs)
+            self.work.unit(f"pack/{model.name}", self.pack_key(model), make, outputs=outputs)
 
     def _pack(self, model: Model) -> None:
-        self._require_trained(model)
-        checkpoint, packed = self.checkpoint(model), self.packed(model)
-        pack(checkpoint, packed, {"method": model.method, "name": model.name, **run_facts()})
+        self.pack_model(model)
         references = [u.text for u in self.splits["dev"]]
-        comparison = compare(model.name, checkpoint, packed, self.datasets["dev"], references)
+        comparison = compare(
+            model.name, self.checkpoint(model), self.packed(model), self.datasets["dev"], references
+        )
         write_comparison(self.folder, comparison)
         if (text := warning(comparison)) is not None:
             say(f"{model.name}: {sentence(comparison)}; {text}")
-
-    def _pack_key(self, model: Model) -> str:
-        return digest("pack-2", self.train_key(model))
 
     def _evaluations(self) -> Iterator[tuple[str, str, Model, str, Arithmetic]]:
         """``(name, key, model, mode, arithmetic)`` of all that is to be recognized."""
@@ -232,7 +137,7 @@ class Run:
         for name, key, model, mode, arithmetic in self._evaluations():
 
             def make(folder: Path, m: Model = model, how: str = mode, by: Arithmetic = arithmetic) -> None:
-                self.work.require(f"pack/{m.name}", self._pack_key(m), "pack")
+                self.work.require(f"pack/{m.name}", self.pack_key(m), "pack")
                 test = self.splits["test"], self.datasets["test"]
                 evaluate_model(self.folder, self.packed(m), m, how, *test, fold, by)
 
@@ -283,8 +188,3 @@ class Run:
         }
         write_json(self.folder / "run.json", facts)
         say(f"report: {write_report(self.folder)}")
-
-
-def _lasting(settings: TrainConfig) -> dict[str, Any]:
-    """Training settings that change the result."""
-    return settings.model_dump(mode="json", exclude={"checkpoint_seconds", "workers"})

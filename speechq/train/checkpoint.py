@@ -11,10 +11,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from speechq.config import FeatureConfig, ModelConfig
+from speechq.config import FeatureConfig, LanguageModelConfig, ModelConfig
 from speechq.errors import ModelError, SpeechqError
 from speechq.files import replacing
 from speechq.nn.acoustic import AcousticModel
+from speechq.nn.language import make_language_model
+from speechq.nn.stack import Network
 from speechq.quant.scheme import parse_scheme
 from speechq.text.units import Units
 
@@ -23,21 +25,29 @@ _FORMAT = "speechq-checkpoint-1"
 
 @dataclass
 class NetworkInfo:
-    """What is needed beside the weights to build, feed and pack a network."""
+    """What is needed beside the weights to build, feed and pack a network.
+
+    A language network has no features, mean and scale, and its model is a ``LanguageModelConfig``.
+    """
 
     model: ModelConfig
-    features: FeatureConfig
+    features: FeatureConfig | None
     units: Units
-    mean: Tensor
-    scale: Tensor
+    mean: Tensor | None = None
+    scale: Tensor | None = None
     scheme: str = "float"
     rule: str = "fixed"
     per_row: bool = True
     provenance: dict[str, Any] = field(default_factory=dict)
 
-    def build(self) -> AcousticModel:
+    def build(self) -> Network:
         """A network of this shape with quantizers attached, weights not yet set."""
-        model = AcousticModel(self.model, self.features.dim, len(self.units))
+        model: Network
+        if self.features is not None:
+            model = AcousticModel(self.model, self.features.dim, len(self.units))
+        else:
+            assert isinstance(self.model, LanguageModelConfig)
+            model = make_language_model(self.model, self.units)
         scheme = parse_scheme(self.scheme)
         if not scheme.is_float:
             model.attach(scheme, self.rule, per_row=self.per_row)  # type: ignore[arg-type]
@@ -46,7 +56,7 @@ class NetworkInfo:
     def to_json(self) -> dict[str, Any]:
         return {
             "model": self.model.model_dump(mode="json"),
-            "features": self.features.model_dump(mode="json"),
+            "features": None if self.features is None else self.features.model_dump(mode="json"),
             "units": self.units.to_json(),
             "scheme": self.scheme,
             "rule": self.rule,
@@ -57,14 +67,16 @@ class NetworkInfo:
 
 def save_checkpoint(
     path: str | Path,
-    model: AcousticModel,
+    model: Network,
     info: NetworkInfo,
     progress: dict[str, Any] | None = None,
     extra: dict[str, Tensor] | None = None,
 ) -> None:
     """Write network, ``extra`` tensors and ``progress`` (JSON) under a temporary name, then rename."""
     tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
-    tensors |= {"mean": info.mean, "scale": info.scale} | (extra or {})
+    if info.mean is not None and info.scale is not None:
+        tensors |= {"mean": info.mean, "scale": info.scale}
+    tensors |= extra or {}
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     header = {"format": _FORMAT, "info": json.dumps(info.to_json()), "progress": json.dumps(progress or {})}
     with replacing(path) as temporary:
@@ -88,12 +100,13 @@ def read_checkpoint(path: str | Path) -> tuple[NetworkInfo, dict[str, Any], dict
         )
     try:
         tree = json.loads(header["info"])
+        speech = tree["features"] is not None
         info = NetworkInfo(
-            ModelConfig.model_validate(tree["model"]),
-            FeatureConfig.model_validate(tree["features"]),
+            (ModelConfig if speech else LanguageModelConfig).model_validate(tree["model"]),
+            FeatureConfig.model_validate(tree["features"]) if speech else None,
             Units.from_json(tree["units"]),
-            tensors.pop("mean"),
-            tensors.pop("scale"),
+            tensors.pop("mean") if speech else None,
+            tensors.pop("scale") if speech else None,
             tree["scheme"],
             tree["rule"],
             tree["per_row"],
@@ -105,7 +118,7 @@ def read_checkpoint(path: str | Path) -> tuple[NetworkInfo, dict[str, Any], dict
     return info, progress, tensors
 
 
-def restore(model: AcousticModel, tensors: dict[str, Tensor]) -> None:
+def restore(model: Network, tensors: dict[str, Tensor]) -> None:
     """Set the network's weights and steps from a checkpoint's tensors."""
     own = {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
     try:
@@ -116,7 +129,7 @@ def restore(model: AcousticModel, tensors: dict[str, Tensor]) -> None:
         quantizer.thaw_as_saved()
 
 
-def load_network(path: str | Path) -> tuple[AcousticModel, NetworkInfo]:
+def load_network(path: str | Path) -> tuple[Network, NetworkInfo]:
     """A trained network with its quantizers, ready to run or to pack."""
     info, _, tensors = read_checkpoint(path)
     try:

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from speechq.nn.acoustic import AcousticModel
 from speechq.nn.layer import State
+from speechq.nn.stack import Network
 
 
 @torch.no_grad()
-def blame_loss(model: AcousticModel, x: Tensor, lengths: Tensor, state: Sequence[State]) -> str:
+def blame_loss(model: Network, x: Tensor, lengths: Tensor, state: Sequence[State], loss_name: str) -> str:
     """A sentence on why the loss of this batch is not a number."""
     if not x.isfinite().all():
         rows = (~x.isfinite()).any(0).any(-1).nonzero().flatten().tolist()
@@ -35,7 +35,7 @@ def blame_loss(model: AcousticModel, x: Tensor, lengths: Tensor, state: Sequence
     finally:
         for handle in handles:
             handle.remove()
-    source = found[0] if found else "the CTC loss"
+    source = found[0] if found else loss_name
     return f"the loss is not a number; the first bad values come from {source}"
 
 

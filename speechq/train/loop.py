@@ -1,4 +1,4 @@
-"""The training loop: from a dataset to a checkpoint; a run killed at any moment goes on to the same bits."""
+"""The training loop: from a job to a checkpoint; a run killed at any moment goes on to the same bits."""
 
 from __future__ import annotations
 
@@ -6,51 +6,33 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from speechq.config import AugmentConfig, TrainConfig
-from speechq.data.batches import Batch, Dataset, plan_batches, training_batch
+from speechq.config import LoopConfig
 from speechq.errors import TrainingError
-from speechq.nn.acoustic import AcousticModel
-from speechq.nn.ctc import ctc_loss, least_frames
 from speechq.nn.layer import State
 from speechq.nn.norm import MaskedBatchNorm
 from speechq.progress import Bar, progress, say
 from speechq.train import distributed
-from speechq.train.checkpoint import NetworkInfo, read_checkpoint, restore, save_checkpoint
+from speechq.train.checkpoint import read_checkpoint, restore, save_checkpoint
 from speechq.train.faults import blame_gradient, blame_loss
+from speechq.train.job import Job
 from speechq.train.metrics import Log, metrics_log
 from speechq.train.optimizers import forget_changes, make_optimizer, optimizer_tensors, restore_optimizer
 from speechq.train.schedule import rate_at
-from speechq.train.score import score
 
 _GO_ON, _SAVE, _STOP = range(3)
 
 
-@dataclass
-class Job:
-    """One training run. ``before_step(model, share)`` gets the share of the training done, 0 to 1."""
-
-    name: str
-    folder: Path
-    model: AcousticModel
-    info: NetworkInfo
-    train: Dataset
-    train_ids: list[str]
-    dev: Dataset
-    dev_references: list[str]
-    config: TrainConfig
-    augment: AugmentConfig
-    before_step: Callable[[AcousticModel, float], None] | None = None
-    keep_best: bool = True
+B = TypeVar("B")
 
 
 @dataclass
@@ -72,38 +54,37 @@ class Position:
     skipped: list[str] = field(default_factory=list)
 
 
-class Trainer:
+class Trainer(Generic[B]):
     """Runs a ``Job``. Files in its folder: ``last.ckpt``, ``best.ckpt``, ``metrics.jsonl``.
 
     Everything random is drawn from the seed, the epoch and the position of the batch, so a resumed run needs
     no state of a generator.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job[B]) -> None:
         self.job = job
-        self.config = job.config
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = job.model.to(self.device)
         self.optimizer = make_optimizer(job.config, self.model)
-        self.position = Position(rate=job.config.learning_rate)
-        self.least = [least_frames(labels) for labels in job.train.labels]
-        self.items = self._usable_items()
-        self.carry = self.model.initial_state(job.config.max_rows)
+        self.position = Position(rate=job.config.learning_rate, skipped=job.skipped())
+        self.carry = self.model.initial_state(job.streams)
         self._stop = False
         self._saved = time.monotonic()
+
+    @property
+    def config(self) -> LoopConfig:
+        """The settings of the job."""
+        return self.job.config
 
     def run(self) -> Path:
         """Train to the end and return the checkpoint to use."""
         job, config = self.job, self.config
         self._resume()
         if self.position.step == 0:
-            self._warn()
-        frames = [job.train.frames(item) for item in self.items]
+            job.announce()
         with self._interruptible(), metrics_log(job.folder, self.position.step, self.position.epoch) as log:
             while self.position.epoch < config.epochs and not self.position.finished:
-                rng = np.random.default_rng([config.seed, self.position.epoch])
-                plan = plan_batches(frames, config.batch_seconds, config.max_rows, job.train.features, rng)
-                batches = [[self.items[k] for k in batch] for batch in plan]
+                batches = job.plan(self.position.epoch)
                 title = f"{job.name} epoch {self.position.epoch + 1}/{config.epochs}"
                 with progress(title, len(batches), "batches") as bar:
                     bar.resume(self.position.batch)
@@ -115,26 +96,7 @@ class Trainer:
         best = job.folder / "best.ckpt"
         return best if job.keep_best and best.is_file() else job.folder / "last.ckpt"
 
-    def _usable_items(self) -> list[int]:
-        data = self.job.train
-        usable = [item for item in range(len(data)) if self.least[item] <= data.frames(item)]
-        self.position.skipped = [
-            self.job.train_ids[item] for item in sorted(set(range(len(data))) - set(usable))
-        ]
-        if not usable:
-            raise TrainingError(f"{self.job.name}: every training utterance is too short for its transcript")
-        return usable
-
-    def _warn(self) -> None:
-        """Name what cannot be used."""
-        skipped, dev = self.position.skipped, self.job.dev
-        if skipped:
-            names = ", ".join(skipped[:5]) + (", ..." if len(skipped) > 5 else "")
-            say(f"{self.job.name}: {len(skipped)} utterances are too short for their transcript: {names}")
-        if not any(least_frames(labels) <= dev.frames(item) for item, labels in enumerate(dev.labels)):
-            say(f"{self.job.name}: every dev utterance is too short for its transcript; the dev loss stays 0")
-
-    def _epoch(self, batches: list[list[int]], bar: Bar, log: Log) -> None:
+    def _epoch(self, batches: Sequence[Any], bar: Bar, log: Log) -> None:
         config, position = self.config, self.position
         self.model.train()
         while position.batch < len(batches):
@@ -145,10 +107,7 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             seed = (config.seed, position.epoch, position.batch)
-            batch = training_batch(
-                self.job.train, batches[position.batch], self.job.augment, self.least, seed
-            )
-            loss, norm = self._step(batch, seed)
+            loss, norm = self._step(self.job.batch(batches[position.batch], seed), seed)
             position.batch += 1
             position.step += 1
             epoch = share * config.epochs
@@ -168,23 +127,24 @@ class Trainer:
         if level >= _STOP:
             raise KeyboardInterrupt
 
-    def _step(self, batch: Batch, seed: tuple[int, ...]) -> tuple[float, float]:
+    def _step(self, batch: B, seed: tuple[int, ...]) -> tuple[float, float]:
         """One update; the loss per label of the whole batch and the gradient's norm."""
-        rows = list(range(distributed.rank(), len(batch.items), distributed.world()))
-        total = sum(len(labels) for labels in batch.labels)
-        fresh = np.random.default_rng([*seed, 1]).random(len(batch.items)) < self.config.fresh_share
+        job = self.job
+        rows = list(range(distributed.rank(), job.rows(batch), distributed.world()))
+        fresh = job.fresh(batch, seed)
         # Masks of dropout and zoneout come from torch's generator.
         torch.manual_seed(int(np.random.default_rng([*seed, 2, distributed.rank()]).integers(2**62)))
         loss = torch.zeros((), device=self.device)
         self.optimizer.zero_grad()
         if rows:
-            x, lengths = batch.x[:, rows].to(self.device), batch.lengths[rows].to(self.device)
+            x, lengths = (part.to(self.device) for part in job.inputs(batch, rows))
             state = self._carried(rows, fresh)
             with self._precision():
                 logits, after = self.model(x, lengths, state)
-            loss = ctc_loss(logits, [batch.labels[row] for row in rows], lengths) / total
+            loss = job.loss(logits, batch, rows, lengths)
             if not torch.isfinite(loss):
-                raise TrainingError(f"{self._where()}: {blame_loss(self.model, x, lengths, state)}")
+                reason = blame_loss(self.model, x, lengths, state, job.loss_name)
+                raise TrainingError(f"{self._where()}: {reason}")
             torch.autograd.backward(loss)
             self._carry(rows, after)
         # A frozen step keeps no gradient: its optimizer state would go on moving it.
@@ -217,10 +177,8 @@ class Trainer:
 
     def _carried(self, rows: list[int], fresh: NDArray[np.bool_]) -> list[State]:
         """The state that each row starts from: its stream's, or zero."""
-        if not self.config.carry_state:
-            return self.model.initial_state(len(rows))
-        keep = torch.tensor([[0.0 if fresh[row] else 1.0] for row in rows], device=self.device)
-        return [tuple(part[..., rows, :] * keep for part in layer) for layer in self.carry]
+        zero = torch.tensor([[fresh[row]] for row in rows], device=self.device)
+        return [tuple(part[..., rows, :].masked_fill(zero, 0.0) for part in layer) for layer in self.carry]
 
     def _carry(self, rows: list[int], after: list[State]) -> None:
         for kept, new in zip(self.carry, after, strict=True):
@@ -234,17 +192,13 @@ class Trainer:
 
     def _end_epoch(self, log: Log) -> None:
         position, config, job = self.position, self.config, self.job
-        result = score(self.model, job.dev, job.dev_references, job.info.units, self.device)
+        result = job.score(self.device)
         position.epoch += 1
         position.batch = 0
-        rates = {"dev_loss": result.loss, "dev_wer": result.wer, "dev_cer": result.cer}
-        log({"step": position.step, "epoch": position.epoch, **rates})
-        say(
-            f"{job.name}: epoch {position.epoch}/{config.epochs}  dev loss {result.loss:.3f}  "
-            f"WER {100 * result.wer:.1f} %  CER {100 * result.cer:.1f} %"
-        )
-        if result.cer < position.best:
-            position.best, position.best_epoch = result.cer, position.epoch
+        log({"step": position.step, "epoch": position.epoch, **result.figures})
+        say(f"{job.name}: epoch {position.epoch}/{config.epochs}  dev loss {result.loss:.3f}  {result.text}")
+        if result.error < position.best:
+            position.best, position.best_epoch = result.error, position.epoch
             self._save("best.ckpt")
         elif config.patience and position.epoch - position.best_epoch >= config.patience:
             position.finished = True

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from speechq.config import TrainConfig
+from speechq.config import LoopConfig
 
 
 class AdaDeltaNesterov(torch.optim.Optimizer):
@@ -59,7 +59,7 @@ def forget_changes(optimizer: torch.optim.Optimizer) -> None:
         optimizer.state.clear()
 
 
-def make_optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
+def make_optimizer(config: LoopConfig, model: nn.Module) -> torch.optim.Optimizer:
     """The optimizer of the recipe. Weight decay acts on matrices only, not on biases, vectors and steps."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     matrices = [p for name, p in named if p.ndim > 1 and "weight_" in name and "quantizers" not in name]

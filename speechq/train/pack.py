@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
 from speechq.runtime.graph import Model
 from speechq.runtime.model_file import write_model
-from speechq.train.checkpoint import load_network
+from speechq.train.checkpoint import NetworkInfo, load_network
 
 
 def pack(checkpoint: Path, path: Path, provenance: dict[str, Any] | None = None) -> Model:
@@ -20,22 +22,33 @@ def pack(checkpoint: Path, path: Path, provenance: dict[str, Any] | None = None)
     model = Model(
         units=info.units,
         features=info.features,
-        mean=info.mean.numpy().astype(np.float32),
-        scale=info.scale.numpy().astype(np.float32),
+        mean=_array(info.mean),
+        scale=_array(info.scale),
         layers=layers,
         feat=feat,
         scheme=info.scheme,
         provenance=facts,
-        card=_card(info.scheme, facts),
+        card=_card(info, facts),
     )
     write_model(path, model)
     return model
 
 
-def _card(scheme: str, facts: dict[str, Any]) -> str:
-    corpus, method = facts.get("corpus", "unknown speech"), facts.get("method", "training")
+def _array(values: Tensor | None) -> NDArray[np.float32]:
+    """``values``, empty where there are none."""
+    return np.zeros(0, np.float32) if values is None else values.numpy().astype(np.float32)
+
+
+def _card(info: NetworkInfo, facts: dict[str, Any]) -> str:
+    corpus, method = facts.get("corpus", "unknown"), facts.get("method", "training")
+    if info.features is None:
+        return (
+            f"Character language model, {facts['weights']:,} weights, scheme {info.scheme}, made by {method} "
+            f"on the text {corpus} with seed {facts.get('seed', 'unknown')}. It predicts the next character "
+            "of text like that; it repeats what that text says and how."
+        )
     return (
-        f"Acoustic model with CTC, {facts['weights']:,} weights, scheme {scheme}, made by {method} "
+        f"Acoustic model with CTC, {facts['weights']:,} weights, scheme {info.scheme}, made by {method} "
         f"on the corpus {corpus} with seed {facts.get('seed', 'unknown')}. It transcribes speech "
         "like that corpus; other accents, languages and recording conditions were not measured."
     )

@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from speechq.config import Method, RetrainConfig, TrainConfig
+from torch import Tensor
+
+from speechq.config import FixedPointConfig, LoopConfig, Method
 from speechq.data.batches import Batch, Dataset, collate
 from speechq.data.features import stack_frames
-from speechq.nn.acoustic import AcousticModel
+from speechq.nn.stack import Network
 from speechq.quant.quantizers import StepRule
 from speechq.quant.scheme import parse_scheme
 from speechq.train.checkpoint import NetworkInfo, load_network
@@ -29,10 +32,22 @@ RULES: dict[Method, StepRule] = {
 }
 
 
-def retrain_settings(train: TrainConfig, config: RetrainConfig, seed: int) -> TrainConfig:
+C = TypeVar("C", bound=LoopConfig)
+
+
+class Sample(Protocol):
+    """Input that shows the ranges of the signals: ``x`` [T, B, ...] and ``lengths`` [B]."""
+
+    @property
+    def x(self) -> Tensor: ...
+    @property
+    def lengths(self) -> Tensor: ...
+
+
+def retrain_settings(train: C, config: FixedPointConfig, seed: int) -> C:
     """Training settings of retraining and of ``float+``: epochs, rate, and what the recipe changes."""
     changed = {"epochs": config.epochs, "learning_rate": config.learning_rate, "patience": 0}
-    return TrainConfig.model_validate(train.model_dump() | changed | config.train | {"seed": seed})
+    return type(train).model_validate(train.model_dump() | changed | config.train | {"seed": seed})
 
 
 def calibration_batch(data: Dataset, count: int) -> Batch:
@@ -43,23 +58,23 @@ def calibration_batch(data: Dataset, count: int) -> Batch:
 
 
 def start_network(
-    checkpoint: Path, scheme: str, method: Method, per_row: bool, batch: Batch
-) -> tuple[AcousticModel, NetworkInfo]:
+    checkpoint: Path, scheme: str, method: Method, per_row: bool, sample: Sample
+) -> tuple[Network, NetworkInfo]:
     """The float master weights of ``checkpoint`` with the quantizers of ``scheme``, calibrated."""
     model, info = load_network(checkpoint)
     rule = RULES[method]
     model.attach(parse_scheme(scheme), rule, per_row=per_row)
-    model.calibrate(batch.x, batch.lengths)
+    model.calibrate(sample.x, sample.lengths)
     model.freeze_norms()
     if method == "direct":
         model.freeze_steps()
     return model, replace(info, scheme=scheme, rule=rule, per_row=per_row)
 
 
-def stepper(freeze_share: float) -> Callable[[AcousticModel, float], None]:
+def stepper(freeze_share: float) -> Callable[[Network, float], None]:
     """Before each update: steps adapt, until they are frozen for the last share of the training."""
 
-    def before(model: AcousticModel, share: float) -> None:
+    def before(model: Network, share: float) -> None:
         if share < 1.0 - freeze_share:
             model.adapt_steps()
         else:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from speechq.config import TrainConfig
+from speechq.config import LoopConfig
 
 
-def rate_at(config: TrainConfig, share: float) -> float:
+def rate_at(config: LoopConfig, share: float) -> float:
     """The learning rate when ``share`` (0 to 1) of the training is done.
 
     ``one_cycle``: rises linearly during ``warmup``, then falls as a cosine to ``final_rate`` of the highest.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from speechq.data.batches import Dataset, plain_batches
-from speechq.nn.acoustic import AcousticModel
 from speechq.nn.ctc import ctc_loss, least_frames
+from speechq.nn.stack import Network
 from speechq.runtime.greedy import GreedyDecoder
 from speechq.text.error_rates import ErrorCounts, character_errors, word_errors
 from speechq.text.units import Units
@@ -25,7 +25,7 @@ class Score:
 
 @torch.no_grad()
 def score(
-    model: AcousticModel, dataset: Dataset, references: list[str], units: Units, device: torch.device
+    model: Network, dataset: Dataset, references: list[str], units: Units, device: torch.device
 ) -> Score:
     """Run ``model`` over ``dataset`` utterance by utterance from a zero state."""
     was_training = model.training

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny_speech import NO_AUGMENT, environment, make_job, make_retraining, write_corpus
+from tiny_speech import environment, make_job, make_retraining, write_corpus
 
-from speechq.data.batches import training_batch
 from speechq.recipes.run import run_recipe
 from speechq.train import distributed
 from speechq.train.checkpoint import read_checkpoint
-from speechq.train.loop import Job, Trainer
+from speechq.train.loop import Trainer
+from speechq.train.speech import SpeechJob
 
 
 def free_port() -> int:
@@ -55,7 +55,7 @@ def together(context: Any, work: Callable[..., None], *arguments: Any) -> list[i
 # Gradients
 
 
-def _job(folder: Path, kind: str) -> Job:
+def _job(folder: Path, kind: str) -> SpeechJob:
     if kind == "float":
         job = make_job(folder, model={"batch_norm": True})
         with torch.no_grad():
@@ -68,19 +68,19 @@ def _job(folder: Path, kind: str) -> Job:
 
 def _gradients(folder: Path, kind: str, rows: int) -> None:
     """Two batches without an update between them, so that the second starts from carried states."""
-    trainer = Trainer(_job(folder / str(distributed.rank()), kind))
+    job = _job(folder / str(distributed.rank()), kind)
+    trainer = Trainer(job)
     found: dict[str, torch.Tensor] = {}
 
     def keep() -> None:
         found.update({n: p.grad.clone() for n, p in trainer.model.named_parameters() if p.grad is not None})
 
     trainer.optimizer.step = keep  # type: ignore[method-assign, assignment]
-    trainer.config = trainer.config.model_copy(update={"clip": 1e9, "fresh_share": 0.3})
+    job.config = job.config.model_copy(update={"clip": 1e9, "fresh_share": 0.3})
     losses = []
     for position in range(2):
         seed = (1, 0, position)
-        batch = training_batch(trainer.job.train, list(range(rows)), NO_AUGMENT, trainer.least, seed)
-        losses.append(trainer._step(batch, seed)[0])
+        losses.append(trainer._step(job.batch(list(range(rows)), seed), seed)[0])
     if distributed.is_first():
         name = f"gradients-{distributed.world()}.pt"
         torch.save({**found, "losses": torch.tensor(losses)}, folder / name)

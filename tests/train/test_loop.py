@@ -17,7 +17,6 @@ import torch
 import yaml
 from tiny_speech import (
     FEATURES,
-    NO_AUGMENT,
     SOME_AUGMENT,
     environment,
     make_job,
@@ -86,7 +85,7 @@ def test_a_row_goes_on_with_its_state_unless_it_starts_afresh(tmp_path: Path) ->
         hook = job.model.register_forward_pre_hook(
             lambda module, inputs, seen=seen: seen.append(float(inputs[2][0][0].abs().sum()))
         )
-        batch = loop.training_batch(job.train, [0, 1, 2], NO_AUGMENT, trainer.least, (1, 0, 0))
+        batch = job.batch([0, 1, 2], (1, 0, 0))
         trainer._step(batch, (1, 0, 0))
         trainer._step(batch, (1, 0, 1))
         hook.remove()
@@ -303,7 +302,7 @@ def test_utterances_too_short_for_their_transcript_are_counted_and_named(
     trainer.run()
     shown = capfd.readouterr().err
     assert "2 utterances are too short for their transcript: train-2, train-5\n" in shown
-    assert sorted(trainer.items) == [0, 1, 3, 4, 6, 7]
+    assert sorted(job.items) == [0, 1, 3, 4, 6, 7]
     _, progress, _ = read_checkpoint(job.folder / "last.ckpt")
     assert progress["skipped"] == ["train-2", "train-5"]
 
@@ -316,7 +315,7 @@ def test_an_utterance_that_just_fits_is_used(tmp_path: Path) -> None:
     labels[3] = [1 + k % 2 for k in range(job.train.frames(3))]
     job.train = type(job.train)(job.train.stores, labels, FEATURES, job.train.mean, job.train.scale)
     trainer = Trainer(job)
-    assert 3 in trainer.items
+    assert 3 in job.items
     trainer.run()  # any shift of its first frame would make the loss infinite
 
 

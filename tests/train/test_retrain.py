@@ -14,7 +14,7 @@ from speechq.quant.rounding import code
 from speechq.recipes.plan import planned_models
 from speechq.runtime.model_file import read_model
 from speechq.train.checkpoint import load_network, read_checkpoint, save_checkpoint
-from speechq.train.loop import Job, Trainer
+from speechq.train.loop import Trainer
 from speechq.train.pack import pack
 from speechq.train.retrain import (
     calibration_batch,
@@ -23,6 +23,7 @@ from speechq.train.retrain import (
     stepper,
     weight_bits,
 )
+from speechq.train.speech import SpeechJob
 
 LONG = {"epochs": 4, "batch_seconds": 4.0, "learning_rate": 0.02}
 
@@ -35,13 +36,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def retraining(folder: Path, tmp_path: Path, method: Any, **more: Any) -> Job:
+def retraining(folder: Path, tmp_path: Path, method: Any, **more: Any) -> SpeechJob:
     job = make_retraining(folder, method, **more)
     job.folder = tmp_path / "run"
     return job
 
 
-def watch_steps(job: Job) -> list[tuple[float, list[torch.Tensor]]]:
+def watch_steps(job: SpeechJob) -> list[tuple[float, list[torch.Tensor]]]:
     """Steps of all quantizers before every update, filled while the job runs."""
     seen: list[tuple[float, list[torch.Tensor]]] = []
     inner = job.before_step

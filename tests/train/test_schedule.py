@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny_speech import make_job
 
 from speechq.config import TrainConfig
-from speechq.train import loop
+from speechq.train import speech
 from speechq.train.loop import Trainer
 from speechq.train.schedule import rate_at
 from speechq.train.score import Score
@@ -45,7 +45,7 @@ def scripted(
 ) -> tuple[Trainer, list[dict[str, Any]]]:
     """A run whose dev losses are given; after each epoch: epoch, rate, retries, and a weight."""
     script = iter(losses)
-    monkeypatch.setattr(loop, "score", lambda *arguments: Score(next(script), 1.0, 1.0))
+    monkeypatch.setattr(speech, "score", lambda *arguments: Score(next(script), 1.0, 1.0))
     settings = {
         "optimizer": "adadelta_nesterov",
         "schedule": "retry",
@@ -115,7 +115,7 @@ def test_retry_stops_below_the_least_rate(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_patience_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rates = iter([0.9, 0.5, 0.6, 0.5, 0.7, 0.4, 0.3])
-    monkeypatch.setattr(loop, "score", lambda *arguments: Score(1.0, 1.0, next(rates)))
+    monkeypatch.setattr(speech, "score", lambda *arguments: Score(1.0, 1.0, next(rates)))
     trainer = Trainer(make_job(tmp_path, train={"epochs": 7, "patience": 3}))
     trainer.run()
     assert (trainer.position.epoch, trainer.position.best, trainer.position.best_epoch) == (5, 0.5, 2)

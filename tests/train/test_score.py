@@ -17,24 +17,25 @@ from speechq.data.shards import compute_store
 from speechq.text.error_rates import character_errors, word_errors
 from speechq.text.units import Units
 from speechq.train.data import labels_of, make_dataset, make_units, read_split
-from speechq.train.loop import Job, Trainer
+from speechq.train.loop import Trainer
 from speechq.train.score import Score, score
+from speechq.train.speech import SpeechJob
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+def job(tmp_path_factory: pytest.TempPathFactory) -> SpeechJob:
     job = make_job(tmp_path_factory.mktemp("score"), train={"epochs": 15, "learning_rate": 0.03})
     Trainer(job).run()
     return job
 
 
-def rated(job: Job, data: Dataset, references: list[str]) -> Score:
+def rated(job: SpeechJob, data: Dataset, references: list[str]) -> Score:
     return score(job.model, data, references, job.info.units, CPU)
 
 
-def test_the_score_is_that_of_single_utterances(job: Job) -> None:
+def test_the_score_is_that_of_single_utterances(job: SpeechJob) -> None:
     data, units = job.train, job.info.units
     loss, labels, words, letters = 0.0, 0, [0, 0], [0, 0]
     job.model.eval()
@@ -62,14 +63,14 @@ def test_the_score_is_that_of_single_utterances(job: Job) -> None:
     assert result.cer == letters[0] / letters[1]
 
 
-def test_scoring_leaves_the_network_in_its_mode(job: Job) -> None:
+def test_scoring_leaves_the_network_in_its_mode(job: SpeechJob) -> None:
     for mode in (True, False):
         job.model.train(mode)
         rated(job, job.train, job.dev_references)
         assert job.model.training == mode
 
 
-def test_utterances_too_short_for_their_transcript_do_not_spoil_the_loss(job: Job) -> None:
+def test_utterances_too_short_for_their_transcript_do_not_spoil_the_loss(job: SpeechJob) -> None:
     labels = list(job.train.labels)
     labels[0] = [1] * 500
     whole, part = (
@@ -80,14 +81,14 @@ def test_utterances_too_short_for_their_transcript_do_not_spoil_the_loss(job: Jo
     assert (part.wer, part.cer) == (whole.wer, whole.cer)
 
 
-def test_a_set_in_which_nothing_fits_has_a_score_without_nan(job: Job) -> None:
+def test_a_set_in_which_nothing_fits_has_a_score_without_nan(job: SpeechJob) -> None:
     labels = [[1] * 500] * len(job.train)
     result = rated(job, replace(job.train, labels=labels), job.dev_references)
     assert result.loss == 0.0
     assert 0 <= result.cer < math.inf
 
 
-def test_recordings_shorter_than_a_frame_are_all_deletions(job: Job, tmp_path: Path) -> None:
+def test_recordings_shorter_than_a_frame_are_all_deletions(job: SpeechJob, tmp_path: Path) -> None:
     spoken = write_split(tmp_path, "short", 3)
     for utterance in spoken:
         samples, _ = soundfile.read(utterance.audio)

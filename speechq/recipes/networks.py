@@ -1,0 +1,184 @@
+"""The networks of a recipe: trained, retrained and packed in its work folder, whatever they learn."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from speechq.config import LanguageRecipe, LoopConfig, Method, Recipe, digest
+from speechq.nn.stack import Network
+from speechq.progress import say
+from speechq.recipes.plan import Model, planned_models
+from speechq.recipes.provenance import run_facts
+from speechq.recipes.work import Work
+from speechq.train import distributed
+from speechq.train.checkpoint import NetworkInfo, load_network, save_checkpoint
+from speechq.train.job import Job
+from speechq.train.loop import Trainer
+from speechq.train.pack import pack
+from speechq.train.retrain import Sample, retrain_settings, start_network, stepper
+
+
+class Networks(ABC):
+    """The networks that a recipe plans. A stage whose forerunner is missing or out of date raises
+    ConfigError."""
+
+    def __init__(self, recipe: Recipe | LanguageRecipe, folder: Path) -> None:
+        self.recipe = recipe
+        self.folder = folder
+        self.work = Work(folder)
+        self.models = planned_models(recipe)
+
+    # What depends on the task
+
+    @abstractmethod
+    def load(self) -> None:
+        """Read the data that training needs; the first process does it before all others."""
+
+    @abstractmethod
+    def data_key(self) -> list[Any]:
+        """What a network depends on beside its shape and the settings of its training."""
+
+    @abstractmethod
+    def fresh_network(self, model: Model) -> tuple[Network, NetworkInfo]:
+        """A network of the recipe with random weights."""
+
+    @abstractmethod
+    def job(
+        self, name: str, folder: Path, network: Network, info: NetworkInfo, settings: LoopConfig
+    ) -> Job[Any]:
+        """A training run of ``network`` on the recipe's data."""
+
+    @abstractmethod
+    def sample(self) -> Sample:
+        """Input that shows the ranges of the signals."""
+
+    # train and retrain
+
+    def train(self) -> None:
+        """The float networks, one per seed."""
+        for model in self.models:
+            if model.method == "float":
+                self.make(model)
+
+    def retrain(self) -> None:
+        """``float+`` and all quantized networks."""
+        for model in self.models:
+            if model.method != "float":
+                self.make(model)
+
+    def train_key(self, model: Model) -> str:
+        """What a network depends on."""
+        recipe = self.recipe
+        if model.start is None:
+            settings = recipe.train.model_copy(update={"seed": model.seed})
+            return digest("train-1", *self.data_key(), recipe.model, _lasting(settings))
+        start = self._start(model)
+        settings = retrain_settings(recipe.train, recipe.retrain, model.seed)
+        own = recipe.retrain.model_dump(
+            mode="json", include={"granularity", "freeze_share", "calibration_utterances"}
+        )
+        key = self.train_key(start)
+        return digest("retrain-1", key, _lasting(settings), model.scheme, model.method, own)
+
+    def _start(self, model: Model) -> Model:
+        return next(m for m in self.models if m.name == model.start)
+
+    def checkpoint(self, model: Model | str) -> Path:
+        """The checkpoint to use of a trained network."""
+        name = model if isinstance(model, str) else model.name
+        return self.folder / "train" / name / "final.ckpt"
+
+    def make(self, model: Model) -> None:
+        """Train one network, unless it is there."""
+
+        def made(folder: Path) -> None:
+            self._make(model, folder)
+
+        self.work.unit(f"train/{model.name}", self.train_key(model), made)
+
+    def _make(self, model: Model, folder: Path) -> None:
+        recipe = self.recipe
+        if model.start is None:
+            torch.manual_seed(model.seed)
+            network, info = self.fresh_network(model)
+            shape = f"{recipe.model.layers} x {recipe.model.hidden} {recipe.model.cell}"
+            say(f"{model.name}: {network.weight_count():,} weights, {shape}")
+            settings = recipe.train.model_copy(update={"seed": model.seed})
+            self.fit(model.name, folder, network, info, settings, None, keep_best=True)
+            return
+        start = self._start(model)
+        self.require_trained(start)
+        settings = retrain_settings(recipe.train, recipe.retrain, model.seed)
+        if model.method == "float+":
+            network, info = load_network(self.checkpoint(start))
+            network.freeze_norms()
+            self.fit(model.name, folder, network, info, settings, None, keep_best=False)
+            return
+        method: Method = model.method  # type: ignore[assignment]
+        per_row = recipe.retrain.granularity == "row"
+        network, info = start_network(self.checkpoint(start), model.scheme, method, per_row, self.sample())
+        if method == "direct":
+            if distributed.is_first():
+                save_checkpoint(folder / "final.ckpt", network, info)
+            distributed.barrier()
+            return
+        share = recipe.retrain.freeze_share
+        self.fit(model.name, folder, network, info, settings, share, keep_best=False)
+
+    def require_trained(self, model: Model) -> None:
+        """ConfigError unless the network is trained and up to date."""
+        stage = "train" if model.method == "float" else "retrain"
+        self.work.require(f"train/{model.name}", self.train_key(model), stage)
+
+    def fit(
+        self,
+        name: str,
+        folder: Path,
+        network: Network,
+        info: NetworkInfo,
+        settings: LoopConfig,
+        freeze: float | None,
+        *,
+        keep_best: bool,
+    ) -> None:
+        """Train ``network`` and write ``final.ckpt``; ``freeze``: retrain, steps frozen for that last share.
+
+        A quantized network is used as it ends, with frozen steps (``keep_best=False``); so is ``float+``, to
+        be compared with it.
+        """
+        job = self.job(name, folder, network, info, settings)
+        job.before_step = stepper(freeze) if freeze is not None else None
+        job.keep_best = keep_best
+        best = Trainer(job).run()
+        if distributed.is_first():
+            trained, trained_info = load_network(best)
+            save_checkpoint(folder / "final.ckpt", trained, trained_info)
+        distributed.barrier()
+
+    # pack
+
+    def packed(self, model: Model) -> Path:
+        """The model file of a network."""
+        return self.folder / "models" / f"{model.name}.sqm"
+
+    def pack_key(self, model: Model) -> str:
+        """What a model file depends on."""
+        return digest("pack-2", self.train_key(model))
+
+    def pack_model(self, model: Model) -> None:
+        """Write the model file of a trained network."""
+        self.require_trained(model)
+        pack(
+            self.checkpoint(model),
+            self.packed(model),
+            {"method": model.method, "name": model.name, **run_facts()},
+        )
+
+
+def _lasting(settings: LoopConfig) -> dict[str, Any]:
+    """Training settings that change the result."""
+    return settings.model_dump(mode="json", exclude={"checkpoint_seconds", "workers"})
