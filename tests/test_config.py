@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from speechq.config import FeatureConfig, ModelConfig, Recipe, digest, load_recipe
+from speechq.config import FeatureConfig, ModelConfig, Recipe, digest, load_language_recipe, load_recipe
 from speechq.errors import ConfigError
 
 MINIMAL: dict[str, Any] = {"name": "x", "data": {"corpus": "synth"}}
@@ -20,7 +20,8 @@ def write(folder: Path, tree: Any) -> Path:
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parent.name)
 def test_the_recipes_that_come_along_are_valid(path: Path) -> None:
-    recipe = load_recipe(path.parent)
+    language = "task" in yaml.safe_load(path.read_text())
+    recipe = (load_language_recipe if language else load_recipe)(path.parent)
     assert recipe.name == path.parent.name
 
 

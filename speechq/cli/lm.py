@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import typer
 from typer.core import TyperCommand
 
-HELP = """Language models: estimate word n-grams, convert them, measure perplexity.
+HELP = """Language models: train character networks, estimate word n-grams, convert them, measure perplexity.
 
 Example: **speechq lm ngram books.txt.gz -o words.arpa --order 3**
 """
@@ -80,12 +81,54 @@ def binary(
 
 
 @app.command()
+def train(
+    recipe: Path = typer.Argument(
+        ..., metavar="RECIPE_DIR", help="Folder with a recipe.yaml that has task: language."
+    ),
+    data: Path | None = typer.Option(None, help="Folder of the texts; overrides data.source."),
+    work: Path | None = typer.Option(
+        None, help="Work folder; if not given, work/NAME with the recipe's name."
+    ),
+    assign: list[str] = typer.Option(
+        [], "--set", metavar="KEY=VALUE", help="Override a key, such as model.hidden=256."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print a JSON list instead of a table."),
+) -> None:
+    """Train, retrain, pack and score the character language models of a recipe.
+
+    What is up to date is skipped; a killed run goes on where it stood.
+
+    Example: **speechq lm train recipes/charlm --data books --work work/charlm**
+    """
+    from speechq.cli.needs import training
+    from speechq.cli.tables import show_language_models
+
+    with training():
+        from speechq.recipes.language import run_language_recipe
+    try:
+        rows = run_language_recipe(recipe, data=data, work=work, assignments=tuple(assign))
+    except KeyboardInterrupt:
+        print("speechq: stopped; the same command goes on from here", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if not rows:  # not the first process of torchrun
+        return
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        show_language_models(rows)
+
+
+@app.command()
 def score(
-    model: Path = typer.Argument(..., metavar="LM", help="An ARPA or KenLM binary file."),
+    model: Path = typer.Argument(
+        ..., metavar="LM", help="An ARPA or KenLM binary file, or a packed model (*.sqm)."
+    ),
     text: Path = typer.Argument(..., metavar="TEXT", help="Text, one sentence a line, plain or gzip."),
     as_json: bool = typer.Option(False, "--json", help="Print a JSON list instead of a table."),
 ) -> None:
     """Perplexity of a language model on a text, with and without unknown words.
+
+    Of a packed character model: bits per character and perplexity per word.
 
     Example: **speechq lm score words.bin test.txt**
     """
@@ -104,6 +147,7 @@ def score(
         "log10": result.log10,
         "perplexity": result.perplexity,
         "perplexity_without_oov": result.perplexity_known,
+        "word_perplexity": result.word_perplexity,
         "bits_per_character": result.bits_per_character,
     }
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -34,6 +34,7 @@ def show_text_score(facts: Mapping[str, Any]) -> None:
     rows = {
         "perplexity": f"{facts['perplexity']:,.2f} per word, sentence ends included",
         "without unknown words": f"{facts['perplexity_without_oov']:,.2f}",
+        "per word alone": f"{facts['word_perplexity']:,.2f}, sentence ends in the sum but not counted",
         "unknown words": f"{facts['oov_words']:,} of {facts['words']:,}, {100 * facts['oov_rate']:.2f} %",
         "bits per character": f"{facts['bits_per_character']:.4f}",
         "sentences": f"{facts['sentences']:,}",
@@ -41,6 +42,27 @@ def show_text_score(facts: Mapping[str, Any]) -> None:
     }
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/bold]", value)
+    show(table)
+
+
+def show_language_models(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what ``speechq lm train`` measured."""
+    table = Table()
+    for name in ("Model", "Scheme", "Method"):
+        table.add_column(name)
+    for name in ("Bits per character", "Against float+", "Word perplexity", "Bytes"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        delta, size_bytes = row["delta_vs_float"], row["size_bytes"]
+        table.add_row(
+            row["model"],
+            row["scheme"],
+            row["method"],
+            f"{row['bits_per_character']:.4f}",
+            "" if delta is None else f"{delta:+.4f}",
+            f"{row['word_perplexity']:,.1f}",
+            "not packed" if size_bytes is None else f"{size_bytes:,}",
+        )
     show(table)
 
 

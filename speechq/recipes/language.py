@@ -1,0 +1,186 @@
+"""``speechq lm train``: the recipe of a language model, from its texts to bits per character."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from speechq.config import LanguageRecipe, LoopConfig, TextTrainConfig, digest, load_language_recipe
+from speechq.errors import ConfigError
+from speechq.files import write_json
+from speechq.lm.score import score_text
+from speechq.lm.symbols import Text, read_text
+from speechq.lm.text_score import TextScore
+from speechq.nn.language import make_language_model
+from speechq.nn.stack import Network
+from speechq.recipes.networks import Networks
+from speechq.recipes.plan import Model, check_schemes
+from speechq.recipes.run import run_stages
+from speechq.text.units import Units
+from speechq.train import distributed
+from speechq.train.checkpoint import NetworkInfo, load_network
+from speechq.train.retrain import Sample
+from speechq.train.text import TextJob, calibration_sample, cross_entropy
+
+STAGES = ("train", "retrain", "pack", "score")
+
+
+class LanguageRun(Networks):
+    """A language recipe at work in a folder."""
+
+    recipe: LanguageRecipe
+
+    def __init__(self, recipe: LanguageRecipe, folder: Path) -> None:
+        super().__init__(recipe, folder)
+        self.units = Units.characters(recipe.data.alphabet).with_end()
+
+    # train and retrain
+
+    def load(self) -> None:
+        _ = self.training, self.dev
+
+    @cached_property
+    def training(self) -> Text:
+        """The text that is learned."""
+        return read_text([self._file(name) for name in self.recipe.data.train], self.units)
+
+    @cached_property
+    def dev(self) -> Text:
+        """The text that settings and checkpoints are chosen by."""
+        return read_text([self._file(self.recipe.data.dev)], self.units)
+
+    def _file(self, name: str) -> Path:
+        if self.recipe.data.source is None:
+            raise ConfigError("data.source: the texts need a folder; give it with --data DIR")
+        path = self.recipe.data.source / name
+        if not path.is_file():
+            raise ConfigError(f"{path}: there is no such file; data.train, data.dev and data.test name texts")
+        return path
+
+    @cached_property
+    def _contents(self) -> dict[str, str]:
+        """What each text holds, so that a folder may move and a changed text is noticed."""
+        data = self.recipe.data
+        names = dict.fromkeys([*data.train, data.dev, data.test])
+        return {name: hashlib.sha256(self._file(name).read_bytes()).hexdigest() for name in names}
+
+    def data_key(self) -> list[Any]:
+        data = self.recipe.data
+        texts = [self._contents[name] for name in (*data.train, data.dev)]
+        return ["language", data.alphabet, texts]
+
+    def fresh_network(self, model: Model) -> tuple[Network, NetworkInfo]:
+        recipe = self.recipe
+        network = make_language_model(recipe.model, self.units)
+        facts = {"recipe": recipe.name, "corpus": ", ".join(recipe.data.train), "seed": model.seed}
+        return network, NetworkInfo(recipe.model, None, self.units, provenance=facts)
+
+    def job(
+        self, name: str, folder: Path, network: Network, info: NetworkInfo, settings: LoopConfig
+    ) -> TextJob:
+        assert isinstance(settings, TextTrainConfig)
+        return TextJob(
+            name=name,
+            folder=folder,
+            model=network,
+            info=info,
+            config=settings,
+            train=self.training,
+            dev=self.dev,
+        )
+
+    def sample(self) -> Sample:
+        return calibration_sample(self.training, self.recipe.train)
+
+    # pack and score
+
+    @property
+    def packs(self) -> bool:
+        """Whether the networks have a packed form; hierarchical ones do not."""
+        return self.recipe.model.hierarchy == "none"
+
+    def pack(self) -> None:
+        """Model files of all networks."""
+        for model in self.models if self.packs else ():
+
+            def make(folder: Path, m: Model = model) -> None:
+                self.pack_model(m)
+
+            self.work.unit(f"pack/{model.name}", self.pack_key(model), make, outputs=[self.packed(model)])
+
+    def score(self) -> None:
+        """Every network on the test text: packed, in the engine."""
+        for model in self.models:
+
+            def make(folder: Path, m: Model = model) -> None:
+                write_json(folder / "score.json", self._score(m))
+
+            outputs = [self.folder / "score" / model.name / "score.json"]
+            self.work.unit(f"score/{model.name}", self._score_key(model), make, outputs=outputs)
+
+    def _score_key(self, model: Model) -> str:
+        return digest("score-1", self.pack_key(model), self._contents[self.recipe.data.test])
+
+    def _score(self, model: Model) -> dict[str, Any]:
+        test = self._file(self.recipe.data.test)
+        if self.packs:
+            self.work.require(f"pack/{model.name}", self.pack_key(model), "pack")
+            found = score_text(self.packed(model), test)
+            size = self.packed(model).stat().st_size
+        else:
+            self.require_trained(model)
+            found, size = self._simulated(model, read_text([test], self.units)), None
+        return {
+            "model": model.name,
+            "scheme": model.scheme,
+            "method": model.method,
+            "seed": model.seed,
+            "bits_per_character": found.bits_per_character,
+            "word_perplexity": found.word_perplexity,
+            "size_bytes": size,
+        }
+
+    def _simulated(self, model: Model, text: Text) -> TextScore:
+        """The score of a network that has no packed form, as it is in training."""
+        network, _ = load_network(self.checkpoint(model))
+        nats = cross_entropy(network, text, self.recipe.train.steps, torch.device("cpu"))
+        count = len(text.symbols)
+        return TextScore(len(text.ends()), text.words, 0, count, log10=-nats * count / math.log(10))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The table: a row per network; ``delta_vs_float`` in bits, to ``float+`` of the same seed."""
+        rows = [
+            json.loads((self.folder / "score" / model.name / "score.json").read_text())
+            for model in self.models
+        ]
+        base = {row["seed"]: row["bits_per_character"] for row in rows if row["method"] == "float+"}
+        for row in rows:
+            bits = row["bits_per_character"]
+            row["delta_vs_float"] = bits - base[row["seed"]] if row["seed"] in base else None
+        return rows
+
+
+def run_language_recipe(
+    folder: Path, *, data: Path | None = None, work: Path | None = None, assignments: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
+    """Train, retrain, pack and score the networks of the recipe in ``folder``; the rows of their table.
+
+    ``data`` overrides ``data.source``, ``assignments`` (``key.path=value``) override any key. What is up to
+    date is skipped.
+    """
+    recipe = load_language_recipe(folder, assignments, data)
+    check_schemes(recipe)
+    target = work if work is not None else Path("work") / recipe.name
+    distributed.start()
+    try:
+        run = LanguageRun(recipe, target)
+        run_stages(run, STAGES)
+        return run.rows() if distributed.is_first() else []
+    finally:
+        distributed.stop()
