@@ -33,7 +33,9 @@ class NetworkLm::States : public CharLmStates {
       rows = std::copy(stream.scores.begin(), stream.scores.end(), rows);
   }
 
-  void release(int count, const Handle* states) override { free_.insert(free_.end(), states, states + count); }
+  void release(int count, const Handle* states) override {
+    free_.insert(free_.end(), states, states + count);
+  }
 
   std::size_t bytes() const override {
     std::size_t each = 0;

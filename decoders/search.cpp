@@ -106,12 +106,12 @@ void Stream::extend(const float* row) {
     else
       extend(p, row);
   if (waiting_.empty()) return;
-  // The character model looks at a prefix only now, when a unit would follow, and after all others have raised
-  // the bar: most prefixes are gone before.
+  // The character model looks at a prefix only now, when a unit would follow, and after all others have
+  // raised the bar: most prefixes are gone before.
   if (candidates_.size() > static_cast<std::size_t>(options_.beam)) raise_bar();
-  waiting_.erase(std::remove_if(waiting_.begin(), waiting_.end(),
-                                [&](std::int32_t p) { return !can_extend(p, row); }),
-                 waiting_.end());
+  waiting_.erase(
+      std::remove_if(waiting_.begin(), waiting_.end(), [&](std::int32_t p) { return !can_extend(p, row); }),
+      waiting_.end());
   score(waiting_);
   for (const std::int32_t p : waiting_) extend(p, row);
 }

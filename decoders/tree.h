@@ -32,8 +32,8 @@ struct Node {
   std::int32_t closings = kNil;  // first of the list
   std::int32_t depth = 0;
   CharLmStates::Handle lm = kNoState;  // once the model has looked at the prefix; then it has a row too
-  std::int64_t kept = -1;  // the last frame that kept it in the beam
-  bool active = false;     // in the beam
+  std::int64_t kept = -1;              // the last frame that kept it in the beam
+  bool active = false;                 // in the beam
 
   std::int32_t time() const { return label >= blank ? in_label : in_blank; }
 };

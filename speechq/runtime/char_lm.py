@@ -28,7 +28,9 @@ class CharModel:
             self.name = os.fspath(model)
             model = read_model(Path(model))
         if model.features is not None:
-            raise ModelError(f"{self.name}: an acoustic model; expected a language model, which takes symbols")
+            raise ModelError(
+                f"{self.name}: an acoustic model; expected a language model, which takes symbols"
+            )
         self.units = model.units
         self.native = _native.NetworkLm(_native.Network(model_bytes(model), self.name, mode))
 

@@ -91,9 +91,9 @@ class BeamDecoder:
 
     ``lexicon`` closes the vocabulary: a file (a word per line, with its spelling in units behind it if that
     is not the word itself), a list of words, or a mapping from words to one or several spellings. ``ngram``:
-    an ARPA or KenLM file, or a :class:`WordNgram`. ``char_lm``: a packed model with the same units
-    (``.sqm``), a :class:`CharModel`, or a model in Python. ``hotwords``: phrases or (phrase, boost) pairs; a boost is
-    added to the score at every occurrence, 5 unless told.
+    an ARPA or KenLM file, or a :class:`WordNgram`. ``char_lm``: the file of a packed model with the same
+    units, a :class:`CharModel`, or a :class:`CharLm`. ``hotwords``: phrases or (phrase, boost) pairs; a boost
+    is added to the score at every occurrence, 5 unless told.
 
     ``beam`` prefixes are kept per frame, none worse than the best by more than ``beam_threshold``; at most
     ``depth`` units stay undecided behind the best prefix. Units whose log-probability is below the frame's
@@ -236,7 +236,8 @@ def _native_char_lm(char_lm: Any, units: Units) -> Any:
         return char_lm.native
     if not (hasattr(char_lm, "start") and hasattr(char_lm, "advance")):
         raise ConfigError(
-            f"char_lm: {char_lm!r} is no character model; expected a file, a CharModel, or start() and advance()"
+            f"char_lm: {char_lm!r} is no character model; expected a file, a CharModel, or an object with "
+            "start() and advance()"
         )
     return _native.PythonCharLm(char_lm, len(units))
 
