@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechq import _native
 from speechq.errors import ConfigError, DataError, ModelError
-from speechq.runtime.char_lm import CharModel
+from speechq.runtime.char_model import CharModel
 from speechq.runtime.lexicon import Lexicon, lexicon_entries
 from speechq.text.units import PIECE_SPACE, UnitKind, Units
 
@@ -101,8 +101,8 @@ class BeamDecoder:
     ``char_bonus`` per unit, ``oov_penalty`` (negative) per word that the n-gram does not know. With the
     weight 0 a character model is left out, and an n-gram gives only its vocabulary.
 
-    Raises ConfigError for options that are not valid, DataError for a lexicon, hotword or character model
-    that does not fit the units, ModelError for a language model that cannot be read.
+    Raises ConfigError for options that are not valid, DataError for a lexicon or hotword that does not fit
+    the units, ModelError for a language model that cannot be read and a character model with other units.
     """
 
     def __init__(

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from packed_models import CELLS, random_model
 from test_decoder import EXACT, LETTERS, WORDS, agrees, every_cut, spelled
 
-from speechq.errors import DataError, ModelError
+from speechq.errors import ModelError
 from speechq.runtime import BeamDecoder
-from speechq.runtime.char_lm import CharModel
+from speechq.runtime.char_model import CharModel
 from speechq.runtime.engine import Engine
 from speechq.runtime.graph import Model
 from speechq.runtime.model_file import write_model
@@ -224,7 +224,7 @@ def test_streams_in_threads_share_a_model() -> None:
 )
 def test_units_must_be_those_of_the_acoustic_model(units: Units, problem: str, tmp_path: Path) -> None:
     write_model(tmp_path / "lm.sqm", language_model())
-    with pytest.raises(DataError, match=problem):
+    with pytest.raises(ModelError, match=problem):
         BeamDecoder(units, char_lm=tmp_path / "lm.sqm")
 
 

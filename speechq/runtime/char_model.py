@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from speechq import _native
-from speechq.errors import DataError, ModelError
+from speechq.errors import ModelError
 from speechq.runtime.engine import Mode
 from speechq.runtime.graph import Model
 from speechq.runtime.model_file import model_bytes, read_model
@@ -35,7 +35,7 @@ class CharModel:
         self.native = _native.NetworkLm(_native.Network(model_bytes(model), self.name, mode))
 
     def check(self, units: Units) -> None:
-        """Raise DataError unless the model has just the ``units`` of an acoustic model, in their order."""
+        """Raise ModelError unless the model has just the ``units`` of an acoustic model, in their order."""
         ours, theirs = self.units.symbols[1:], units.symbols[1:]
         if (self.units.kind, ours) == (units.kind, theirs):
             return
@@ -47,4 +47,4 @@ class CharModel:
             problem = f"the acoustic model lacks its {' '.join(extra[:10])}"
         else:
             problem = "its units are in another order than those of the acoustic model"
-        raise DataError(f"{self.name}: {problem}; expected a language model with the acoustic model's units")
+        raise ModelError(f"{self.name}: {problem}; expected a language model with the acoustic model's units")
