@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from speechq.config import FeatureConfig
 from speechq.quant.rounding import code, qmax_of
-from speechq.runtime.graph import Layer, Matrix, Model, Signal
+from speechq.runtime.graph import CONTEXT_LAYER, Hierarchy, Layer, Matrix, Model, Signal
 from speechq.text.units import Units
 
 FEATURES = FeatureConfig(mels=8, stack=2, stride=3)
@@ -94,11 +94,13 @@ def random_model(
     seed: int = 0,
     features: FeatureConfig | None = FEATURES,
     units: Units | None = None,
+    hierarchy: Literal["a", "b"] | None = None,
     **options: Any,
 ) -> Model:
     """A model of ``layers`` layers of one kind with signals on the grids asked for.
 
-    ``features`` None: a language model.
+    ``features`` None: a language model. With ``hierarchy`` its four layers have grids of their own, and its
+    clock ticks at the symbols 0 and 1.
     """
     rng = np.random.default_rng(seed)
     units = units or Units.characters(" 'ABC")
@@ -112,8 +114,17 @@ def random_model(
 
     signals = {name: grid(n, peak) for name, (n, peak) in ranges.items() if n is not None}
     width, stack = len(units) if features is None else features.dim, []
-    for _ in range(layers):
-        stack.append(random_layer(rng, kind, width, hidden, bits, dict(signals), **options))
+    for index in range(layers):
+        if hierarchy is not None and signal_bits is not None:
+            signals = signals | {"h": grid(signal_bits, 1.5 - 0.2 * index)}
+        top = hierarchy is not None and index == CONTEXT_LAYER
+        width = len(units) if top and hierarchy == "a" else width
+        layer = random_layer(rng, kind, width, hidden, bits, dict(signals), **options)
+        if top:
+            layer.matrices["context"] = random_matrix(
+                rng, 4 * hidden, hidden, bits, per_row=options.get("per_row", True)
+            )
+        stack.append(layer)
         width = hidden
     out = {"in": random_matrix(rng, len(units), width, bits, gain=4.0)}
     stack.append(Layer("linear", {}, out, {"bias": rng.normal(0, 0.5, len(units)).astype(np.float32)}))
@@ -127,6 +138,7 @@ def random_model(
         scheme="float" if bits is None else f"w{bits}a{signal_bits or 32}",
         provenance={"recipe": "test", "seed": seed},
         card="A random network.",
+        hierarchy=None if hierarchy is None else Hierarchy(hierarchy, (0, 1)),
     )
 
 

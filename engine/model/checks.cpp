@@ -66,6 +66,7 @@ Expected expected_parts(const Layer& layer) {
       parts.matrices["rec"] = {4 * h, h};
       parts.vectors["bias"] = {4 * h};
       parts.vectors["peepholes"] = {3, h};
+      if (layer.context > 0) parts.matrices["context"] = {4 * h, layer.context};
       break;
   }
   return parts;
@@ -82,6 +83,14 @@ std::int64_t input_width(const Layer& layer) {
     throw ModelError("the " + std::to_string(columns) + " columns of 'in' do not hold " +
                      std::to_string(layer.window) + " frames of equal width");
   return columns / layer.window;
+}
+
+// Values that the layer above the words' layers reads of them.
+std::int64_t context_width(const Layer& layer) {
+  const auto context = layer.matrices.find("context");
+  if (context == layer.matrices.end())
+    throw ModelError("the layer above the words' layers needs a matrix 'context'");
+  return context->second.columns;
 }
 
 template <class Found>
@@ -134,6 +143,13 @@ void check_layer(const LayerParts& parts) {
   check_names(parts.vectors, expected.vectors, layer.kind);
 }
 
+void check_hierarchy(const std::deque<LayerParts>& layers) {
+  const bool fits = layers.size() == kContextLayer + 2 &&
+                    std::all_of(layers.begin(), layers.end() - 1,
+                                [](const LayerParts& parts) { return parts.layer.kind == Kind::lstm; });
+  if (!fits) throw ModelError("hierarchy: expected four layers of kind lstm and one of kind linear");
+}
+
 }  // namespace
 
 const char* kind_name(Kind kind) { return kKindNames[static_cast<int>(kind)]; }
@@ -172,11 +188,14 @@ void read_options(const json::Value& options, Layer& layer) {
 void check_layers(std::deque<LayerParts>& layers, const Model& model) {
   if (layers.empty() || layers.back().layer.kind != Kind::linear)
     throw ModelError("the last layer must be of kind linear");
+  if (model.hierarchy.on()) check_hierarchy(layers);
   // As many symbols go in as come out.
-  std::int64_t width =
+  const std::int64_t inputs =
       model.takes_symbols ? layers.back().layer.matrices.at("in").rows : model.base_dim * model.stack;
   for (std::size_t index = 0; index < layers.size(); ++index) {
     Layer& layer = layers[index].layer;
+    const std::int64_t source = model.source(index);
+    const std::int64_t width = source < 0 ? inputs : layers[static_cast<std::size_t>(source)].layer.units;
     try {
       const bool last = index + 1 == layers.size();
       if (layer.kind == Kind::linear && !last) throw ModelError("only the last layer may be of kind linear");
@@ -187,9 +206,14 @@ void check_layers(std::deque<LayerParts>& layers, const Model& model) {
       if (model.takes_symbols && layer.taps_right > 0)
         throw ModelError("look-ahead does not belong to a model that takes symbols");
       layer.inputs = width;
-      layer.units = last ? layer.matrices.at("in").rows : input_width(layers[index + 1].layer);
+      if (last)
+        layer.units = layer.matrices.at("in").rows;
+      else if (model.hierarchy.on() && index + 1 == kContextLayer)
+        layer.units = context_width(layers[index + 1].layer);
+      else
+        layer.units = input_width(layers[index + 1].layer);
+      if (model.hierarchy.on() && index == kContextLayer) layer.context = layers[index - 1].layer.units;
       check_layer(layers[index]);
-      width = layer.units;
     } catch (const ModelError& error) {
       throw ModelError("layer " + std::to_string(index) + " (" + kind_name(layer.kind) +
                        "): " + error.what());

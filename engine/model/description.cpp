@@ -188,6 +188,36 @@ void read_symbol_input(const Value& header, const Value& input, Model& model) {
   model.takes_symbols = true;
 }
 
+void read_hierarchy(const Value& hierarchy, Model& model) {
+  if (!model.takes_symbols) throw ModelError("hierarchy does not belong to a model that takes audio");
+  const std::string kind = string_of(hierarchy, "kind");
+  if (kind != "a" && kind != "b") throw ModelError("hierarchy: kind '" + kind + "': expected a or b");
+  model.hierarchy.kind = kind == "a" ? Hierarchy::Kind::a : Hierarchy::Kind::b;
+}
+
+void read_clock(const Value& hierarchy, Model& model) {
+  const Value clock = member_of(hierarchy, "clock", Type::array);
+  const std::int64_t symbols = model.outputs();
+  const auto fail = [&] {
+    throw ModelError("hierarchy: the clock must list symbols from 0 to " + std::to_string(symbols - 1) +
+                     " in ascending order");
+  };
+  if (clock.size() == 0) fail();
+  model.hierarchy.ticks.assign(static_cast<std::size_t>(symbols), false);
+  std::int64_t last = -1;
+  for (const json::Item& item : clock.elements()) {
+    std::int64_t symbol = 0;
+    try {
+      symbol = item.value.integer();
+    } catch (const json::Error&) {
+      throw ModelError("hierarchy: clock: expected a list of integers");
+    }
+    if (symbol <= last || symbol >= symbols) fail();
+    model.hierarchy.ticks[static_cast<std::size_t>(symbol)] = true;
+    last = symbol;
+  }
+}
+
 void read_units(const Value& units, std::int64_t outputs, Model& model) {
   const std::optional<Value> symbols = units.find("symbols");
   if (!symbols || symbols->type() != Type::array)

@@ -28,6 +28,12 @@ void read_features(const json::Value& features, Model& model);
 // Takes the header and its member `input`, an object that stands in the place of the features.
 void read_symbol_input(const json::Value& header, const json::Value& input, Model& model);
 
+// Takes an object. Sets the kind of the hierarchy.
+void read_hierarchy(const json::Value& hierarchy, Model& model);
+
+// Sets what the symbols of a hierarchy's clock, one per output of the network, mean to it.
+void read_clock(const json::Value& hierarchy, Model& model);
+
 // Takes an object. Sets units_kind and symbols, of which there must be one per output of the network:
 // compared before the symbols are read, so that a damaged list takes no memory.
 void read_units(const json::Value& units, std::int64_t outputs, Model& model);

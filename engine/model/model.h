@@ -36,6 +36,7 @@ enum class Kind { linear, sru, lstm, residual_lstm, qrnn, isru };
 struct Layer {
   Kind kind = Kind::linear;
   std::int64_t inputs = 0, units = 0;  // D and H (V for linear) of docs/model-format.md
+  std::int64_t context = 0;            // values of the words' layers, read by the layer above them alone
   std::map<std::string, Matrix> matrices;
   std::map<std::string, std::vector<float>> vectors;  // row by row
   Grid h, gate, cell, conv;
@@ -43,6 +44,17 @@ struct Layer {
   bool tanh = false;
   float scale_x = 1;
 };
+
+// How the four layers lstm and the output of a language model are joined: HLSTM-A or -B. Layers 1 and 2 step
+// with the words.
+struct Hierarchy {
+  enum class Kind { none, a, b };
+  Kind kind = Kind::none;
+  std::vector<bool> ticks;  // of every symbol: whether the words' layers step where it is read
+  bool on() const { return kind != Kind::none; }
+};
+// The layer above the words' layers.
+constexpr std::size_t kContextLayer = 3;
 
 struct Model {
   std::vector<std::uint8_t> bytes;  // the whole file
@@ -54,11 +66,22 @@ struct Model {
   std::vector<float> mean, scale;                    // [base_dim]
   Grid feat;
   std::vector<Layer> layers;
+  Hierarchy hierarchy;
 
   std::int64_t inputs() const { return takes_symbols ? outputs() : base_dim * stack; }
   std::int64_t outputs() const { return layers.back().units; }
   // A one-hot frame consists of codes too: of 0 and 1.
   Grid input_grid() const { return takes_symbols ? Grid{2, 1.0f} : feat; }
+  // The layer whose output a layer reads by its matrix in, -1: the input; and the grid of that.
+  std::int64_t source(std::size_t layer) const {
+    const auto index = static_cast<std::int64_t>(layer);
+    if (!hierarchy.on() || layer != kContextLayer) return index - 1;
+    return hierarchy.kind == Hierarchy::Kind::a ? -1 : 0;
+  }
+  Grid source_grid(std::size_t layer) const {
+    const std::int64_t from = source(layer);
+    return from < 0 ? input_grid() : layers[static_cast<std::size_t>(from)].h;
+  }
 };
 
 // Both throw ModelError for anything that docs/model-format.md does not allow. Memory beyond the file's size

@@ -23,7 +23,8 @@ using json::Type;
 using json::Value;
 
 constexpr const char* kFormat = "speechq";  // also the key of the metadata
-constexpr std::int64_t kVersion = 1;
+constexpr const char* kVersion = "1";
+constexpr const char* kHierarchyVersion = "2";  // of models with a hierarchy
 
 // SHA-256 over the header without its checksum and every tensor. As the header is canonical, leaving the
 // member out of the text gives what writing the others anew would give; another text gives another checksum.
@@ -63,9 +64,9 @@ Value open_header(const Container& container) {
   if (header.type() != Type::object || !is_text(header.find("format"), kFormat))
     throw ModelError("not a speechq model: the header's format is not 'speechq'");
   const std::optional<Value> version = header.find("version");
-  if (!version || version->text() != std::to_string(kVersion))
+  if (!version || (version->text() != kVersion && version->text() != kHierarchyVersion))
     throw ModelError("model format version " + (version ? version->shown() : "None") +
-                     "; this speechq reads version " + std::to_string(kVersion));
+                     "; this speechq reads versions " + kVersion + " and " + kHierarchyVersion);
   if (!is_text(header.find("sha256"), checksum_of(*container.header, header, container.tensors)))
     throw ModelError("damaged: the checksum of its content is not the one in its header");
   return header;
@@ -89,15 +90,26 @@ void read_audio_input(const Value& header, TensorTable& tensors, Model& model) {
   if (feat.type() != Type::null) model.feat = read_grid("feat", feat);
 }
 
+// The hierarchy, which is there exactly in files of its version.
+std::optional<Value> find_hierarchy(const Value& header) {
+  if (header.at("version").text() == kHierarchyVersion) return member_of(header, "hierarchy", Type::object);
+  if (header.find("hierarchy"))
+    throw ModelError(std::string("hierarchy does not belong to a file of version ") + kVersion);
+  return std::nullopt;
+}
+
 void read_content(const Value& header, TensorTable& tensors, Model& model) {
   if (header.find("input"))
     read_symbol_input(header, member_of(header, "input", Type::object), model);
   else
     read_audio_input(header, tensors, model);
+  const std::optional<Value> hierarchy = find_hierarchy(header);
+  if (hierarchy) read_hierarchy(*hierarchy, model);
   model.scheme = string_of(header, "scheme");
   member_of(header, "card", Type::string);
   member_of(header, "provenance", Type::object);
   read_layers(member_of(header, "layers", Type::array), tensors, model);
+  if (hierarchy) read_clock(*hierarchy, model);
   read_units(member_of(header, "units", Type::object), model.outputs(), model);
 }
 

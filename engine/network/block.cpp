@@ -8,6 +8,11 @@ namespace speechq::engine {
 
 int Block::frames() const { return *std::max_element(lengths.begin(), lengths.end()); }
 
+void Block::use_layer(std::size_t k, const std::vector<StreamState*>& all) {
+  states.clear();
+  for (StreamState* stream : all) states.push_back(&stream->layers[k]);
+}
+
 Signal Block::signal(std::int64_t width, const Grid& grid) const {
   Signal result{grid, width, blocks_of(width, kRows) * kRows, nullptr, nullptr};
   const std::int64_t count = columns() * result.stride;

@@ -37,7 +37,7 @@ std::string name_of(Kind kind) {
   }
 }
 
-void check_layer(const std::string& where, const Layer& layer, const Grid& input) {
+void check_layer(const std::string& where, const Layer& layer, const Grid& input, const Grid& context) {
   for (const auto& [name, matrix] : layer.matrices)
     if (matrix.bits == 32)
       throw ModelError(where + ": the matrix " + name + " is float; expected 2 to 8 bits");
@@ -59,6 +59,7 @@ void check_layer(const std::string& where, const Layer& layer, const Grid& input
   for (const auto& [name, matrix] : layer.matrices) {
     const Grid& grid = name == "rec"                     ? layer.h
                        : name == "proj"                  ? layer.gate
+                       : name == "context"               ? context
                        : name == "in" && layer.conv.on() ? layer.conv
                                                          : input;
     const std::int64_t bound = bound_of(matrix, grid);
@@ -73,11 +74,10 @@ void check_layer(const std::string& where, const Layer& layer, const Grid& input
 void check_integer(const Model& model) {
   if (!model.input_grid().on())
     throw ModelError("integer mode: the signal feat is float; use a scheme such as w8a8,gate=a8,cell=a16");
-  Grid grid = model.input_grid();
   for (std::size_t k = 0; k < model.layers.size(); ++k) {
     const Layer& layer = model.layers[k];
-    check_layer("integer mode: layer " + std::to_string(k) + " (" + name_of(layer.kind) + ")", layer, grid);
-    grid = layer.h;
+    check_layer("integer mode: layer " + std::to_string(k) + " (" + name_of(layer.kind) + ")", layer,
+                model.source_grid(k), k == 0 ? Grid() : model.layers[k - 1].h);
   }
 }
 

@@ -34,6 +34,9 @@ struct LayerState {
   std::vector<std::int16_t> codes;
   std::vector<float> values;
   std::int64_t waiting = 0;  // isru: frames that still wait for their look-ahead
+  // Above the words' layers: the product of what they hold, [tiles][4][kTile].
+  std::vector<float> context;
+  std::vector<std::int32_t> integer_context;
 
   void* frames(const Grid& grid) {
     return grid.on() ? static_cast<void*>(codes.data()) : static_cast<void*>(values.data());
@@ -44,6 +47,11 @@ struct LayerState {
   }
 };
 
+// What a stream keeps between blocks; used by one thread at a time. A copy goes on from the same place.
+struct StreamState {
+  std::vector<LayerState> layers;
+};
+
 struct Profile {
   double products = 0;  // seconds; one thread only
 };
@@ -52,16 +60,23 @@ struct Block {
   int streams = 0;
   std::vector<int> lengths;  // frames of each stream in this block; a layer with look-ahead changes them
   std::vector<LayerState*> states;
+  // Of a hierarchy, lstm only; empty: nowhere. Columns whose frame starts from a zero state, and what is
+  // added to the input's products of a column, [tiles][4][kTile] in the mode's arithmetic.
+  std::vector<bool> forget;
+  std::vector<const void*> context;
   bool finish = false;
   int threads = 1;
   Arena* arena = nullptr;
   Profile* profile = nullptr;
 
+  // Points at the states of layer `k` of all streams.
+  void use_layer(std::size_t k, const std::vector<StreamState*>& all);
   int frames() const;
   int columns() const { return frames() * streams; }
   bool has(int column) const {
     return column / streams < lengths[static_cast<std::size_t>(column % streams)];
   }
+  bool forgets(int column) const { return !forget.empty() && forget[static_cast<std::size_t>(column)]; }
   // Room for all columns; zero where a stream has ended already, unless no stream has.
   Signal signal(std::int64_t width, const Grid& grid) const;
 };

@@ -67,6 +67,7 @@ class Lstm : public LayerRunner {
     work.before = work.out;
     copy_states(block, work.before);
     work.x = input_.operand(x, 0, columns, arena);
+    forget_outputs(block, 0, work.before);
     work.h = recurrent_.operand(work.before, 0, streams, arena);
     work.u = arena.take<Value>(input_.tiles() * columns * 4 * kTile);
     if (residual_) {
@@ -95,25 +96,45 @@ class Lstm : public LayerRunner {
                  if (residual_ && part == 1)
                    projection_->refill(work.tanh, 0, work.inner);
                  else
-                   next_operand(work, t, streams);
+                   next_operand(block, work, t);
                });
     keep_states(block, work.out);
     return work.out;
   }
 
+  // Makes the outputs of frame t ready for the products of the next one.
   template <class A>
-  void next_operand(Work<A>& work, int t, int streams) const {
+  void next_operand(const Block& block, Work<A>& work, int t) const {
+    const Signal* from = &work.out;
+    std::int64_t first = static_cast<std::int64_t>(t) * block.streams;
+    if (!block.forget.empty() && t + 1 < block.frames()) {
+      std::memcpy(work.before.row(0), work.out.row(first),
+                  static_cast<std::size_t>(block.streams * stride() * work.out.value_bytes()));
+      forget_outputs(block, t + 1, work.before);
+      from = &work.before;
+      first = 0;
+    }
     if (h_.on())
-      recurrent_.refill(work.out, static_cast<std::int64_t>(t) * streams, work.h);
+      recurrent_.refill(*from, first, work.h);
     else
-      work.h.values.values = work.out.values + static_cast<std::int64_t>(t) * streams * work.out.stride;
+      work.h.values.values = from->values + first * from->stride;
+  }
+
+  // Zeros in `before`, the outputs before frame t side by side, where that frame starts from a zero state.
+  void forget_outputs(const Block& block, int t, Signal& before) const {
+    for (int s = 0; s < block.streams; ++s)
+      if (block.forgets(t * block.streams + s))
+        std::memset(before.row(s), 0, static_cast<std::size_t>(stride() * before.value_bytes()));
   }
 
   template <class A>
   void inputs(const Signal& x, const Block& block, std::int64_t tile, const Work<A>& work) const {
     const int columns = block.columns();
     for_columns(columns, [&](int first, int count) {
-      input_.run(tile, work.x, first, count, work.u + (tile * columns + first) * 4 * kTile, block.profile);
+      auto* u = work.u + (tile * columns + first) * 4 * kTile;
+      input_.run(tile, work.x, first, count, u, block.profile);
+      for (int n = 0; !block.context.empty() && n < count; ++n)
+        add_context(tile, block.context[static_cast<std::size_t>(first + n)], u + n * 4 * kTile);
       if (!residual_) return;
       auto* highway = work.highway + (tile * columns + first) * kTile;
       if (skip_.has_matrix())
@@ -121,6 +142,20 @@ class Lstm : public LayerRunner {
       else
         input_values(x, tile, first, count, highway);
     });
+  }
+
+  // Adds the tile's part of a column's context.
+  template <class Value>
+  void add_context(std::int64_t tile, const void* context, Value* u) const {
+    const auto* added = static_cast<const Value*>(context) + tile * 4 * kTile;
+    for (int part = 0; part < 4; ++part, u += kTile, added += kTile)
+      for (int j = 0; j < input_.tile_units(tile); ++j) u[j] = joined(u[j], added[j]);
+  }
+  static float joined(float a, float b) { return a + b; }
+  // So that the other terms of a pre-activation still fit.
+  static std::int32_t joined(std::int32_t a, std::int32_t b) {
+    return static_cast<std::int32_t>(
+        std::clamp<std::int64_t>(std::int64_t{a} + b, -2 * kPreLimit, 2 * kPreLimit));
   }
 
   // The input as what the projection is added to.
@@ -158,6 +193,9 @@ class Lstm : public LayerRunner {
   void cells(const Block& block, std::int64_t tile, int t, const Work<A>& work) const {
     const int columns = block.columns();
     for_streams(block, tile, t, work, [&](int first, int count, Columns<A>& cells) {
+      for (int i = 0; i < count; ++i)
+        if (block.forgets(t * block.streams + first + i))
+          std::fill_n(cells.column[i].c, input_.tile_units(tile), typename A::Value{});
       alignas(kLine) typename A::Value recurrent[kColumns * 4 * kTile];
       recurrent_.run(tile, work.h, first, count, recurrent, block.profile);
       for (int i = 0; residual_ && i < count; ++i) {

@@ -12,7 +12,7 @@ namespace {
 
 // Gates of a matrix: what its rows are divided into.
 std::int64_t parts_of(const Layer& layer, const std::string& name) {
-  if (name != "in" && name != "rec") return 1;
+  if (name != "in" && name != "rec" && name != "context") return 1;
   return layer.kind == Kind::linear ? 1 : layer.matrices.at(name).rows / layer.units;
 }
 
@@ -50,10 +50,9 @@ Network::Network(const Model& model, Mode mode)
       input_grid_(model.input_grid()),
       store_(store_size(model)) {
   if (mode == Mode::integer) check_integer(model);
-  Grid grid = input_grid_;
-  for (const Layer& layer : model.layers) {
-    layers_.push_back(make_layer(layer, grid, mode, store_));
-    grid = layer.h;
+  for (std::size_t k = 0; k < model.layers.size(); ++k) {
+    const Layer& layer = model.layers[k];
+    layers_.push_back(make_layer(layer, model.source_grid(k), mode, store_));
     for (const auto& [name, matrix] : layer.matrices) {
       const std::int64_t count = matrix.rows * matrix.columns;
       weight_bytes_ += matrix.bits == 32 ? 4 * count : (count * matrix.bits + 7) / 8;
@@ -63,12 +62,14 @@ Network::Network(const Model& model, Mode mode)
       vector_bytes_ += 8 * static_cast<std::int64_t>(vector.size());
     if (mode == Mode::integer) vector_bytes_ += 2 * 2 * kTableHalf * static_cast<std::int64_t>(2);
   }
+  if (model.hierarchy.on()) hierarchy_ = std::make_unique<HierarchyRunner>(model, mode, store_);
 }
 
 StreamState Network::start() const {
   StreamState state;
   state.layers.resize(layers_.size());
   for (std::size_t k = 0; k < layers_.size(); ++k) layers_[k]->start(state.layers[k]);
+  if (hierarchy_ != nullptr) hierarchy_->start(state);
   return state;
 }
 
@@ -105,21 +106,32 @@ void Network::run_block(std::vector<StreamFrames>& streams, std::int64_t first, 
                         bool finish, Arena& arena, Profile* profile) const {
   Block block;
   block.streams = static_cast<int>(streams.size());
-  block.states.resize(streams.size());
   block.finish = finish;
   block.threads = threads;
   block.arena = &arena;
   block.profile = profile;
   for (const StreamFrames& stream : streams)
     block.lengths.push_back(static_cast<int>(std::clamp<std::int64_t>(stream.frames - first, 0, size)));
-  Signal signal = input(streams, first, block);
+  std::vector<StreamState*> states;
+  for (const StreamFrames& stream : streams) states.push_back(stream.state);
+  const Signal x = input(streams, first, block);
+  if (hierarchy_ == nullptr) return scores(run_in_turn(x, states, block), block, streams);
+  if (block.frames() == 0) return;
+  for (int n = 0; n < block.columns(); ++n) {
+    const StreamFrames& stream = streams[static_cast<std::size_t>(n % block.streams)];
+    block.forget.push_back(block.has(n) && hierarchy_->ticks(stream.symbols[first + n / block.streams]));
+  }
+  scores(hierarchy_->run(layers_, x, states, block), block, streams);
+}
+
+Signal Network::run_in_turn(Signal signal, const std::vector<StreamState*>& states, Block& block) const {
   for (std::size_t k = 0; k < layers_.size(); ++k) {
-    for (std::size_t s = 0; s < streams.size(); ++s) block.states[s] = &streams[s].state->layers[k];
     // A layer without look-ahead has nothing to do without frames; at the end one with it may have.
-    if (block.frames() == 0 && !finish) return;
+    if (block.frames() == 0 && !block.finish) break;
+    block.use_layer(k, states);
     signal = layers_[k]->run(signal, block);
   }
-  scores(signal, block, streams);
+  return signal;
 }
 
 Signal Network::input(const std::vector<StreamFrames>& streams, std::int64_t first,

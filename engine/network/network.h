@@ -6,16 +6,12 @@
 #include <mutex>
 #include <vector>
 
+#include "network/hierarchy.h"
 #include "network/layer.h"
 
 namespace speechq::engine {
 
 constexpr int kMostFrames = 64;
-
-// What a stream keeps between blocks; used by one thread at a time. A copy goes on from the same place.
-struct StreamState {
-  std::vector<LayerState> layers;
-};
 
 // Frames of one stream in, log-probabilities of the frames that became ready out.
 struct StreamFrames {
@@ -49,6 +45,7 @@ class Network {
  private:
   void run_block(std::vector<StreamFrames>& streams, std::int64_t first, int block, int threads, bool finish,
                  Arena& arena, Profile* profile) const;
+  Signal run_in_turn(Signal signal, const std::vector<StreamState*>& states, Block& block) const;
   Signal input(const std::vector<StreamFrames>& streams, std::int64_t first, const Block& block) const;
   void fill(const StreamFrames& stream, std::int64_t frame, std::int64_t column, const Signal& signal) const;
   void scores(const Signal& logits, const Block& block, std::vector<StreamFrames>& streams) const;
@@ -58,6 +55,7 @@ class Network {
   Grid input_grid_;
   WeightStore store_;
   std::vector<std::unique_ptr<LayerRunner>> layers_;
+  std::unique_ptr<HierarchyRunner> hierarchy_;  // null: the layers read one another in turn
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Arena>> idle_;
 };

@@ -12,6 +12,7 @@
 namespace speechq::testing {
 
 using engine::Grid;
+using engine::Hierarchy;
 using engine::Kind;
 
 namespace {
@@ -118,6 +119,7 @@ class Writer {
         matrix("rec", 4 * h, h);
         vector("bias", {4 * h});
         if (spec.peepholes) vector("peepholes", {3, h});
+        if (spec.context > 0) matrix("context", 4 * h, spec.context);
         break;
     }
     std::vector<std::string> matrices, vectors, signals;
@@ -146,11 +148,14 @@ class Writer {
                 ",\"stack\":" + std::to_string(spec.stack) + ",\"stride\":" + std::to_string(spec.stride) +
                 "},";
     }
-    header += std::string("\"format\":\"speechq\",") +
-              (spec.takes_symbols ? "\"input\":{\"kind\":\"symbols\"}," : "") + "\"layers\":[" +
+    const bool hierarchy = spec.hierarchy != Hierarchy::Kind::none;
+    const char* kind = spec.hierarchy == Hierarchy::Kind::a ? "a" : "b";
+    header += "\"format\":\"speechq\",";
+    if (hierarchy) header += std::string("\"hierarchy\":{\"clock\":[0,1],\"kind\":\"") + kind + "\"},";
+    header += std::string(spec.takes_symbols ? "\"input\":{\"kind\":\"symbols\"}," : "") + "\"layers\":[" +
               joined(layers_) + "],\"provenance\":{\"seed\":" + std::to_string(spec.seed) +
               "},\"scheme\":\"random\",\"units\":{\"kind\":\"characters\",\"symbols\":[" + joined(symbols) +
-              "]},\"version\":1}";
+              "]},\"version\":" + (hierarchy ? "2}" : "1}");
     return {std::move(header), std::move(tensors_)};
   }
 
@@ -277,7 +282,13 @@ ModelParts model_parts(const ModelSpec& spec) {
   Writer writer(spec.seed);
   const auto symbols = static_cast<std::int64_t>(spec.symbols.size());
   std::int64_t width = spec.takes_symbols ? symbols : spec.mels * spec.stack;
-  for (const LayerSpec& layer : spec.layers) {
+  const std::int64_t inputs = width;
+  for (std::size_t k = 0; k < spec.layers.size(); ++k) {
+    LayerSpec layer = spec.layers[k];
+    if (spec.hierarchy != Hierarchy::Kind::none && k == engine::kContextLayer) {
+      layer.context = width;
+      width = spec.hierarchy == Hierarchy::Kind::a ? inputs : spec.layers[0].units;
+    }
     writer.layer(layer, width, layer.units);
     width = layer.units;
   }

@@ -24,6 +24,7 @@ struct LayerSpec {
   int window = 2;                     // qrnn
   bool input_gate = false;            // qrnn: G = 4
   int taps_left = 3, taps_right = 0;  // isru
+  std::int64_t context = 0;           // lstm: values of the words' layers; set by the model's hierarchy
 };
 
 LayerSpec layer_of(engine::Kind kind, int bits, std::int64_t units = 12);
@@ -32,6 +33,8 @@ struct ModelSpec {
   std::vector<LayerSpec> layers = {LayerSpec()};
   int output_bits = 6;
   bool takes_symbols = false;  // a language model; what follows for features does not matter then
+  // Joins four layers lstm of a language model, whose clock ticks at the symbols 0 and 1.
+  engine::Hierarchy::Kind hierarchy = engine::Hierarchy::Kind::none;
   std::int64_t mels = 8, stack = 2, stride = 3;  // mels: values per 10 ms frame, 8 to 128
   engine::Grid feat = {8, 0.025f};
   std::vector<std::string> symbols = {"<blank>", " ", "'",

@@ -19,7 +19,18 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 
-constexpr Kind kKinds[] = {Kind::sru, Kind::lstm, Kind::residual_lstm, Kind::qrnn, Kind::isru};
+// Two layers of a kind, or a hierarchy of four.
+struct Case {
+  Kind kind;
+  Hierarchy::Kind hierarchy = Hierarchy::Kind::none;
+};
+constexpr Case kCases[] = {{Kind::sru},
+                           {Kind::lstm},
+                           {Kind::residual_lstm},
+                           {Kind::qrnn},
+                           {Kind::isru},
+                           {Kind::lstm, Hierarchy::Kind::a},
+                           {Kind::lstm, Hierarchy::Kind::b}};
 
 // Reads every code and value, so that the address sanitizer sees what lies outside the file. False if two
 // ways to read a code differ.
@@ -60,9 +71,10 @@ class Outcomes {
     note_peak(meter.peak(), size);
     ++refused;
     if (error.rfind("damaged.sqm: ", 0) != 0 || error.size() < 20) FAIL("not a useful message: " << error);
-    for (const char* stage : {"not a readable safetensors", "no header", "checksum", "layer ", "units: ",
-                              "features", "signal ", " is missing", "belongs to no layer", "does not belong",
-                              "bytes of codes", "not a finite", "a code is", "expected an integer"})
+    for (const char* stage :
+         {"not a readable safetensors", "no header", "checksum", "layer ", "units: ", "features", "signal ",
+          " is missing", "belongs to no layer", "does not belong", "bytes of codes", "not a finite",
+          "a code is", "expected an integer", "hierarchy: "})
       stages[stage] += error.find(stage) != std::string::npos;
   }
 
@@ -75,9 +87,9 @@ class Outcomes {
   }
 };
 
-ModelSpec spec_of(Kind kind, unsigned seed) {
+ModelSpec spec_of(const Case& what, unsigned seed) {
   LayerSpec layer;
-  layer.kind = kind;
+  layer.kind = what.kind;
   layer.units = 4 + seed % 3;
   layer.bits = seed % 8 == 0 ? 32 : 2 + static_cast<int>(seed % 7);
   layer.row_steps = seed % 2 == 0;
@@ -87,7 +99,16 @@ ModelSpec spec_of(Kind kind, unsigned seed) {
   ModelSpec spec;
   spec.seed = seed;
   spec.layers = {layer, layer};
+  if (what.hierarchy == Hierarchy::Kind::none) return spec;
+  spec.hierarchy = what.hierarchy;
+  spec.layers.resize(4, layer);
+  spec.takes_symbols = true;
+  spec.symbols[0] = "</s>";
   return spec;
+}
+
+unsigned seed_of(const Case& what) {
+  return static_cast<unsigned>(what.kind) + 100 * static_cast<unsigned>(what.hierarchy);
 }
 
 Bytes truncated(const Bytes& bytes, std::size_t size) {
@@ -106,8 +127,8 @@ Bytes outer_edited(const Bytes& bytes, Random& random) {
 }  // namespace
 
 TEST_CASE("every cut of a model file is refused") {
-  for (Kind kind : kKinds) {
-    const Bytes bytes = write_model(spec_of(kind, 3));
+  for (const Case& what : kCases) {
+    const Bytes bytes = write_model(spec_of(what, 3));
     Outcomes outcomes;
     // Around the ends of the regions each length, elsewhere one of seven.
     std::uint64_t header = 0;
@@ -123,11 +144,11 @@ TEST_CASE("every cut of a model file is refused") {
 }
 
 TEST_CASE("flipped bits") {
-  for (Kind kind : kKinds) {
-    Random random(11 + static_cast<unsigned>(kind));
+  for (const Case& what : kCases) {
+    Random random(11 + seed_of(what));
     Outcomes outcomes;
     for (int n = 0; n < 1500; ++n) {
-      Bytes bytes = write_model(spec_of(kind, 1 + static_cast<unsigned>(n) % 16));
+      Bytes bytes = write_model(spec_of(what, 1 + static_cast<unsigned>(n) % 16));
       std::uint64_t header = 0;
       std::memcpy(&header, bytes.data(), 8);
       const std::size_t ends[] = {8, 8 + static_cast<std::size_t>(header), bytes.size()};
@@ -143,11 +164,11 @@ TEST_CASE("flipped bits") {
 }
 
 TEST_CASE("changed containers") {
-  for (Kind kind : kKinds) {
-    Random random(23 + static_cast<unsigned>(kind));
+  for (const Case& what : kCases) {
+    Random random(23 + seed_of(what));
     Outcomes outcomes;
     for (int n = 0; n < 1500; ++n)
-      outcomes.add(outer_edited(write_model(spec_of(kind, 1 + static_cast<unsigned>(n) % 16)), random));
+      outcomes.add(outer_edited(write_model(spec_of(what, 1 + static_cast<unsigned>(n) % 16)), random));
     CHECK(outcomes.refused > 1200);
     CHECK(outcomes.stages["not a readable safetensors"] > 800);
   }
@@ -155,11 +176,11 @@ TEST_CASE("changed containers") {
 
 TEST_CASE("changed headers and tensors with the right checksum") {
   std::map<std::string, int> stages;
-  for (Kind kind : kKinds) {
-    Random random(37 + static_cast<unsigned>(kind));
+  for (const Case& what : kCases) {
+    Random random(37 + seed_of(what));
     Outcomes outcomes;
     for (int n = 0; n < 4000; ++n) {
-      ModelParts parts = model_parts(spec_of(kind, 1 + static_cast<unsigned>(n) % 16));
+      ModelParts parts = model_parts(spec_of(what, 1 + static_cast<unsigned>(n) % 16));
       const std::size_t what = below(random, 4);
       if (what != 0) parts.header = edited(parts.header, random, 1 + below(random, 2));
       if (what == 0 || what == 3) damage_tensors(parts, random);

@@ -39,6 +39,18 @@ ModelSpec spec_of(Kind kind, int bits, bool integers) {
   return spec;
 }
 
+// HLSTM-A or -B. The words' layers have other widths and grids than the characters'.
+ModelSpec hierarchy_of(Hierarchy::Kind kind, int bits, bool integers) {
+  ModelSpec spec = spec_of(Kind::lstm, bits, integers);
+  spec.hierarchy = kind;
+  spec.layers.resize(4, spec.layers[0]);
+  spec.layers[1].units = 35;
+  spec.layers[2].units = 21;
+  spec.layers[1].h = {8, 0.01f};
+  spec.layers[2].h = {10, 0.002f};
+  return spec;
+}
+
 Symbols random_symbols(std::size_t count, unsigned seed) {
   std::mt19937 random(seed);
   Symbols symbols(count);
@@ -91,13 +103,20 @@ TEST_CASE("a language model is read without features") {
 }
 
 TEST_CASE("copies of a state go on apart, whatever the instruction set and the block") {
-  for (Kind kind : {Kind::sru, Kind::lstm, Kind::residual_lstm, Kind::qrnn, Kind::isru})
-    for (int bits : {2, 4, 8, 32})
-      for (Mode mode : {Mode::hybrid, Mode::integer}) {
-        if (bits == 32 && mode == Mode::integer) continue;
-        CAPTURE(static_cast<int>(kind));
+  for (int bits : {2, 4, 8, 32})
+    for (Mode mode : {Mode::hybrid, Mode::integer}) {
+      if (bits == 32 && mode == Mode::integer) continue;
+      const bool integers = mode == Mode::integer;
+      std::vector<ModelSpec> specs;
+      for (Kind kind : {Kind::sru, Kind::lstm, Kind::residual_lstm, Kind::qrnn, Kind::isru})
+        specs.push_back(spec_of(kind, bits, integers));
+      for (Hierarchy::Kind kind : {Hierarchy::Kind::a, Hierarchy::Kind::b})
+        specs.push_back(hierarchy_of(kind, bits, integers));
+      for (const ModelSpec& spec : specs) {
+        CAPTURE(static_cast<int>(spec.layers[0].kind));
+        CAPTURE(static_cast<int>(spec.hierarchy));
         CAPTURE(bits);
-        const Network network(parse_model(write_model(spec_of(kind, bits, mode == Mode::integer))), mode);
+        const Network network(parse_model(write_model(spec)), mode);
         CHECK(network.takes_symbols());
         const Symbols before = random_symbols(9, 1);
         const std::vector<Symbols> branches = {random_symbols(5, 2), random_symbols(8, 3)};
@@ -121,6 +140,7 @@ TEST_CASE("copies of a state go on apart, whatever the instruction set and the b
           }
         });
       }
+    }
 }
 
 TEST_CASE("what does not belong to a language model is named") {
@@ -141,6 +161,29 @@ TEST_CASE("what does not belong to a language model is named") {
   ModelSpec ahead = spec_of(Kind::isru, 4, false);
   ahead.layers[1].taps_right = 1;
   names(model_parts(ahead), "layer 1 (isru): look-ahead does not belong to a model that takes symbols");
+  for (Hierarchy::Kind kind : {Hierarchy::Kind::a, Hierarchy::Kind::b}) {
+    const ModelSpec spec = hierarchy_of(kind, 4, false);
+    const Model model = parse_model(write_model(spec));
+    CHECK(model.hierarchy.ticks == std::vector<bool>{true, true, false, false, false, false});
+    CHECK(model.layers[3].inputs == (kind == Hierarchy::Kind::a ? 6 : 19));
+    CHECK(model.layers[3].context == 21);
+    const auto changed = [&](const std::string& from, const std::string& to) {
+      ModelParts parts = model_parts(spec);
+      replace(parts.header, from, to);
+      return parts;
+    };
+    names(changed("\"clock\":[0,1]", "\"clock\":[]"), "the clock must list symbols from 0 to 5");
+    names(changed("\"clock\":[0,1]", "\"clock\":[0,6]"), "the clock must list symbols from 0 to 5");
+    names(changed("\"clock\":[0,1]", "\"clock\":[1,1]"), "the clock must list symbols from 0 to 5");
+    names(changed("\"clock\":[0,1]", "\"clock\":[\"A\"]"), "clock: expected a list of integers");
+    names(changed("\"version\":2", "\"version\":1"), "hierarchy does not belong to a file of version 1");
+    ModelSpec other = spec;
+    other.layers[1].kind = Kind::residual_lstm;
+    names(model_parts(other), "expected four layers of kind lstm and one of kind linear");
+    other = spec;
+    other.layers.pop_back();
+    names(model_parts(other), "expected four layers of kind lstm and one of kind linear");
+  }
   ModelSpec audio;
   audio.symbols[0] = "</s>";
   names(model_parts(audio), "symbols must be '<blank>' followed by at least one symbol");

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from speechq.config import LanguageModelConfig
-from speechq.errors import ModelError
 from speechq.nn.layer import State, valid_frames
 from speechq.nn.stack import Network
-from speechq.runtime.graph import Layer, Signal
+from speechq.runtime.graph import Hierarchy, Layer, Signal
 
 _CHAR_IN, _WORD_1, _WORD_2, _CHAR_OUT = range(4)
 
@@ -115,9 +116,20 @@ class HierarchicalModel(Network):
         context = torch.cat([held[None], h]).gather(0, so_far)
         return context, (first, second)
 
+    def joined(self) -> Hierarchy:
+        """How the packed layers are joined."""
+        assert self.config.hierarchy != "none"
+        return Hierarchy(self.config.hierarchy, tuple(self.clock.nonzero().flatten().tolist()))
+
     def export(self) -> tuple[tuple[Layer, ...], Signal | None]:
-        """ModelError: the format of packed models has no clocks."""
-        raise ModelError(
-            f"a hierarchical network (hierarchy: {self.config.hierarchy}) cannot be packed; "
-            "expected one without hierarchy"
-        )
+        """Packed layers; l3's input matrix in two, as what it reads stands on two grids."""
+        layers, grid = super().export()
+        top = layers[_CHAR_OUT]
+        joined = top.matrices["in"]
+        beside = joined.codes.shape[1] - self.config.hidden
+        parts = {
+            "in": replace(joined, codes=np.ascontiguousarray(joined.codes[:, :beside])),
+            "context": replace(joined, codes=np.ascontiguousarray(joined.codes[:, beside:])),
+        }
+        top = replace(top, matrices=top.matrices | parts)
+        return (*layers[:_CHAR_OUT], top, *layers[_CHAR_OUT + 1 :]), grid

@@ -21,7 +21,7 @@ from speechq.nn.qrnn import QRNN
 from speechq.nn.sru import SRU
 from speechq.quant.quantizers import Quantizer, SignalQuantizer, StepRule, WeightQuantizer
 from speechq.quant.scheme import Scheme
-from speechq.runtime.graph import Layer, Signal
+from speechq.runtime.graph import Hierarchy, Layer, Signal
 
 
 class Output(QuantizedLayer):
@@ -203,6 +203,10 @@ class Network(nn.Module):
         """Trained values: matrices, biases, peepholes and vectors; steps of quantizers do not count."""
         steps = {id(p) for q in self.quantizers() for p in q.parameters()}
         return sum(p.numel() for p in self.parameters() if id(p) not in steps)
+
+    def joined(self) -> Hierarchy | None:
+        """How the packed layers are joined; None: they read one another in turn."""
+        return None
 
     def export(self) -> tuple[tuple[Layer, ...], Signal | None]:
         """Packed layers, and the grid of the input if it has one."""

@@ -31,7 +31,6 @@ def check_integer(model: Model) -> None:
     """Raise ModelError, naming the layer, for a model that integer mode cannot run."""
     if model.input_grid is None:
         raise ModelError("integer mode: the signal feat is float; use a scheme such as w8a8,gate=a8,cell=a16")
-    grid: Signal | None = model.input_grid
     for index, layer in enumerate(model.layers):
         where = f"integer mode: layer {index} ({layer.kind})"
         for name, matrix in layer.matrices.items():
@@ -50,10 +49,16 @@ def check_integer(model: Model) -> None:
             )
         if cell.bits < 16:
             raise ModelError(f"{where}: the cell needs 16 bits, found {cell.bits}")
-        inputs = {"in": layer.signals.get("conv", grid), "rec": layer.signals["h"], "proj": gate}
+        grid = model.source_grid(index)
+        inputs = {
+            "in": layer.signals.get("conv", grid),
+            "rec": layer.signals["h"],
+            "proj": gate,
+        }
+        if "context" in layer.matrices:
+            inputs["context"] = model.layers[index - 1].signals["h"]
         for name, matrix in layer.matrices.items():
             _check_sums(f"{where}: matrix {name}", matrix, inputs.get(name, grid))
-        grid = layer.signals["h"]
 
 
 def _check_sums(where: str, matrix: Matrix, grid: Signal | None) -> None:
@@ -197,6 +202,11 @@ class IntegerLstm(IntegerLayer):
             self._x_value = Requantizer(self._x_step * Q12, VALUE_LIMIT)
         inner = 1.0 / Q12 if self._residual else g
         self._mix_output = Mixer([g * inner / self._h_step], self._h_max)
+        self._context: Affine | None = None
+
+    def join_context(self, matrix: Matrix, grid: Signal | None) -> None:
+        """Also read what the words' layers hold, ``context`` of the state: codes of ``grid``."""
+        self._context = Affine(matrix, grid, None, PRE_LIMIT)
 
     def initial_state(self, rows: int) -> LayerState:
         return super().initial_state(rows) | {"h": np.zeros((rows, self.hidden), np.int64)}
@@ -213,6 +223,8 @@ class IntegerLstm(IntegerLayer):
     ) -> tuple[Frames, Lengths, LayerState]:
         frames, rows, _ = x.data.shape
         u = self._affine(x.data)
+        if self._context is not None:
+            u = np.clip(u + self._context(state["context"]), -2 * PRE_LIMIT, 2 * PRE_LIMIT)
         skip = self._skip_values(x.data)
         c, h = state["c"], state["h"]
         outputs = np.zeros((frames, rows, self.hidden), np.int64)

@@ -8,10 +8,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from speechq.errors import DataError
+from speechq.errors import DataError, ModelError
 from speechq.quant.gates import log_softmax
+from speechq.quant.hierarchy import join_context, run_hierarchy
 from speechq.quant.integer_layers import INTEGER_LAYERS, check_integer
-from speechq.quant.products import FloatArray, to_grid
+from speechq.quant.products import FloatArray, Frames, to_grid
 from speechq.quant.reference_layers import LAYERS, LayerState, Lengths
 from speechq.runtime.checks import check_model, output_width
 from speechq.runtime.graph import Model
@@ -40,11 +41,13 @@ class Reference:
         self.model = model
         self.layers = []
         kinds = LAYERS if mode == "hybrid" else INTEGER_LAYERS
-        width, grid = model.inputs, model.input_grid
         for index, layer in enumerate(model.layers):
-            hidden = output_width(model.layers, index)
+            source = model.source(index)
+            width = model.inputs if source < 0 else output_width(model, source)
+            hidden, grid = output_width(model, index), model.source_grid(index)
             self.layers.append(kinds[layer.kind](layer, width, hidden, grid))
-            width, grid = hidden, layer.signals.get("h")
+        if model.hierarchy is not None:
+            join_context(self.layers, model.layers)
 
     def initial_state(self, rows: int) -> State:
         """The state of ``rows`` streams before their first frame."""
@@ -63,15 +66,28 @@ class Reference:
         x, lengths = self._batch(self._frames(features), self.model.inputs)
         signal = to_grid(x, self.model.input_grid)
         old = self.initial_state(len(features)) if state is None else state
+        if self.model.hierarchy is not None:
+            signal, new = run_hierarchy(self.model.hierarchy, self.layers, signal, lengths, old)
+        else:
+            signal, lengths, new = self._run_in_turn(signal, lengths, old, finish)
+        return _rows(log_softmax(signal.data), lengths), tuple(new)
+
+    def _run_in_turn(
+        self, signal: Frames, lengths: Lengths, state: State, finish: bool
+    ) -> tuple[Frames, Lengths, list[LayerState]]:
         new = []
-        for layer, layer_state in zip(self.layers, old, strict=True):
-            signal, lengths, after = layer(signal, lengths, layer_state, finish)
+        for layer, before in zip(self.layers, state, strict=True):
+            signal, lengths, after = layer(signal, lengths, before, finish)
             new.append(after)
-        scores = log_softmax(signal.data)
-        return _rows(scores, lengths), tuple(new)
+        return signal, lengths, new
 
     def trace(self, features: Sequence[FloatArray]) -> list[list[FloatArray]]:
-        """Outputs of every layer for whole utterances, ``[layer][utterance] [T, width]``; logits last."""
+        """Outputs of every layer for whole utterances, ``[layer][utterance] [T, width]``; logits last.
+
+        Of layers that read one another in turn; ModelError for a hierarchy.
+        """
+        if self.model.hierarchy is not None:
+            raise ModelError("the layers of a hierarchical model step at different times")
         values = []
         rows: Sequence[FloatArray] = features
         for index in range(len(self.layers)):
@@ -86,7 +102,7 @@ class Reference:
         by ``layers[index].output_grid.step`` and round for the codes.
         """
         layer = self.layers[index]
-        grid = self.model.input_grid if index == 0 else self.layers[index - 1].output_grid
+        grid = self.model.source_grid(index)
         x, lengths = self._batch(inputs, layer.inputs)
         signal, lengths, _ = layer(to_grid(x, grid), lengths, layer.initial_state(len(inputs)), True)
         return _rows(signal.values(), lengths)

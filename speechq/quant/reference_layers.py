@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from speechq.quant.gates import sigmoid, tanh
 from speechq.quant.products import DepthwiseProduct, FloatArray, Frames, Product, on_grid, to_grid
-from speechq.runtime.graph import Layer, Signal
+from speechq.runtime.graph import Layer, Matrix, Signal
 
 Lengths = NDArray[np.int64]
 LayerState = dict[str, NDArray[Any]]
@@ -152,6 +152,11 @@ class Lstm(ReferenceLayer):
         self._residual = layer.kind == "residual_lstm"
         self._proj = Product(matrices["proj"], self._gate) if self._residual else None
         self._skip = Product(matrices["skip"], grid) if "skip" in matrices else None
+        self._context: Product | None = None
+
+    def join_context(self, matrix: Matrix, grid: Signal | None) -> None:
+        """Also read what the words' layers hold, ``context`` of the state: codes or values of ``grid``."""
+        self._context = Product(matrix, grid)
 
     def initial_state(self, rows: int) -> LayerState:
         zeros = np.zeros((rows, self.hidden), np.float32)
@@ -162,6 +167,8 @@ class Lstm(ReferenceLayer):
     ) -> tuple[Frames, Lengths, LayerState]:
         frames, rows, _ = x.data.shape
         u = self._product(x.data) + self._vectors["bias"]
+        if self._context is not None:
+            u = u + self._context(state["context"])
         skip = x.values() if self._skip is None else self._skip(x.data)
         c, h = state["c"], state["h"]
         outputs = np.zeros((frames, rows, self.hidden), np.float32)

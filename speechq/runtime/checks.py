@@ -9,7 +9,7 @@ import numpy as np
 
 from speechq.config import FeatureConfig
 from speechq.errors import ModelError
-from speechq.runtime.graph import Layer, Matrix, Model, Signal
+from speechq.runtime.graph import CONTEXT_LAYER, Hierarchy, Layer, Matrix, Model, Signal
 from speechq.text.units import BLANK, END
 
 KINDS = ("sru", "lstm", "residual_lstm", "qrnn", "isru", "linear")
@@ -43,11 +43,20 @@ def input_width(layer: Layer) -> int:
     return columns // window
 
 
-def output_width(layers: tuple[Layer, ...], index: int) -> int:
+def output_width(model: Model, index: int) -> int:
     """Values per frame that layer ``index`` gives: what the next one takes, or the number of symbols."""
+    layers = model.layers
+    if model.hierarchy is not None and index + 1 == CONTEXT_LAYER:
+        return int(_context(layers[CONTEXT_LAYER]).codes.shape[-1])
     if index + 1 < len(layers):
         return input_width(layers[index + 1])
     return int(layers[index].matrices["in"].codes.shape[0])
+
+
+def _context(layer: Layer) -> Matrix:
+    if "context" not in layer.matrices:
+        raise ModelError("the layer above the words' layers needs a matrix 'context'")
+    return layer.matrices["context"]
 
 
 def _expected(layer: Layer, d: int, h: int) -> tuple[Shapes, Shapes]:
@@ -105,8 +114,11 @@ def _check_matrix(name: str, matrix: Matrix, shape: tuple[int, ...]) -> None:
         raise ModelError(f"matrix {name} has a step that is not a finite number")
 
 
-def _check_layer(layer: Layer, d: int, h: int) -> None:
+def _check_layer(layer: Layer, d: int, h: int, context: int | None) -> None:
+    """``d`` inputs, ``h`` units, and values of the words' layers where they are read."""
     matrices, vectors = _expected(layer, d, h)
+    if context is not None:
+        matrices["context"] = (4 * h, context)
     for name, shape in matrices.items():
         if name not in layer.matrices:
             raise ModelError(f"matrix {name} is missing: expected {list(shape)}")
@@ -151,6 +163,19 @@ def _check_symbols(model: Model) -> None:
         raise ModelError("mean, scale and feat do not belong to a model that takes symbols")
 
 
+def _check_hierarchy(hierarchy: Hierarchy, model: Model) -> None:
+    if model.features is not None:
+        raise ModelError("hierarchy does not belong to a model that takes audio")
+    if hierarchy.kind not in ("a", "b"):
+        raise ModelError(f"hierarchy: kind {hierarchy.kind!r}: expected a or b")
+    clock, symbols = hierarchy.clock, len(model.units)
+    ascending = all(low < high for low, high in zip((-1, *clock), (*clock, symbols), strict=True))
+    if not clock or not ascending:
+        raise ModelError(f"hierarchy: the clock must list symbols from 0 to {symbols - 1} in ascending order")
+    if [layer.kind for layer in model.layers] != ["lstm"] * 4 + ["linear"]:
+        raise ModelError("hierarchy: expected four layers of kind lstm and one of kind linear")
+
+
 def check_model(model: Model) -> None:
     """Raise ModelError for the first part that is missing, has the wrong shape, or does not belong there."""
     if model.features is None:
@@ -162,8 +187,12 @@ def check_model(model: Model) -> None:
         raise ModelError(f"units: symbols must be {first!r} followed by at least one symbol")
     if not model.layers or model.layers[-1].kind != "linear":
         raise ModelError("the last layer must be of kind linear")
-    width = model.inputs
+    if model.hierarchy is not None:
+        _check_hierarchy(model.hierarchy, model)
+    widths: list[int] = []
     for index, layer in enumerate(model.layers):
+        source = model.source(index)
+        width = model.inputs if source < 0 else widths[source]
         try:
             if index == 0 and input_width(layer) != width:
                 wanted = (
@@ -172,10 +201,12 @@ def check_model(model: Model) -> None:
                 raise ModelError(f"it takes {input_width(layer)} values per frame, but {wanted}")
             if model.features is None and layer.options.get("taps_right"):
                 raise ModelError("look-ahead does not belong to a model that takes symbols")
-            units = output_width(model.layers, index)
-            _check_layer(layer, width, units)
+            context = widths[-1] if model.hierarchy is not None and index == CONTEXT_LAYER else None
+            widths.append(output_width(model, index))
+            _check_layer(layer, width, widths[index], context)
         except ModelError as error:
             raise ModelError(f"layer {index} ({layer.kind}): {error}") from None
-        width = units
-    if width != len(model.units):
-        raise ModelError(f"the last layer gives {width} values, but there are {len(model.units)} symbols")
+    if widths[-1] != len(model.units):
+        raise ModelError(
+            f"the last layer gives {widths[-1]} values, but there are {len(model.units)} symbols"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,7 @@ class Layer:
       (forget, output), (candidate_bias [H]), v [2, H] (forget, output; variant 2 only); options variant 1 or
       2, tanh, scale_x.
     - ``lstm``: matrices in [4H, D], rec [4H, H] (i, f, g, o); vectors bias [4H], (peepholes [3, H]: i, f, o).
+      The last one of a hierarchy also has the matrix context [4H, W] for the W outputs of the words' layers.
     - ``residual_lstm``: as lstm, and matrices proj [H, H], skip [H, D] if D != H.
     - ``qrnn``: matrices in [GH, kD], columns oldest frame first (G = 3: z, f, o; G = 4: z, f, o, i); vectors
       bias [GH]; options window (= k). G follows from the width of the next layer.
@@ -76,6 +77,24 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Hierarchy:
+    """How a language model's four layers ``lstm`` and its output are joined: HLSTM-A or -B (1609.03777).
+
+    Layers 0 and 3 step with every symbol, layers 1 and 2 only where the symbol that is read is one of
+    ``clock`` (ascending numbers); elsewhere they hold their state and output. Where they step, layers 0 and 3
+    forget their state before they read the symbol. Layer 1 reads what layer 0 gave one symbol before; layer 3
+    reads the symbol (``kind`` a) or layer 0 (b), and by its matrix context the output of layer 2.
+    """
+
+    kind: Literal["a", "b"]
+    clock: tuple[int, ...]
+
+
+# The layer above the words' layers.
+CONTEXT_LAYER = 3
+
+
+@dataclass(frozen=True)
 class Model:
     """All that is needed to turn audio into log-probabilities, and where it came from.
 
@@ -84,7 +103,8 @@ class Model:
     last layer is ``linear`` and gives the logits, symbol 0 is the CTC blank.
 
     A language model has no ``features`` (None; ``mean`` and ``scale`` empty, no ``feat``): it takes symbols,
-    each as a one-hot frame, and gives the log-probabilities of the next one; symbol 0 ends a sentence.
+    each as a one-hot frame, and gives the log-probabilities of the next one; symbol 0 ends a sentence. Its
+    layers read one another in turn, unless a ``hierarchy`` joins them.
     """
 
     units: Units
@@ -96,6 +116,7 @@ class Model:
     scheme: str
     provenance: dict[str, Any] = field(default_factory=dict)
     card: str = ""
+    hierarchy: Hierarchy | None = None
 
     @property
     def inputs(self) -> int:
@@ -106,6 +127,17 @@ class Model:
     def input_grid(self) -> Signal | None:
         """The grid of the first layer's input."""
         return ONE_HOT if self.features is None else self.feat
+
+    def source(self, index: int) -> int:
+        """The layer that layer ``index`` reads by its matrix in; -1: the model's input."""
+        if self.hierarchy is not None and index == CONTEXT_LAYER:
+            return -1 if self.hierarchy.kind == "a" else 0
+        return index - 1
+
+    def source_grid(self, index: int) -> Signal | None:
+        """The grid of what layer ``index`` reads by its matrix in."""
+        source = self.source(index)
+        return self.input_grid if source < 0 else self.layers[source].signals.get("h")
 
     def audio(self) -> FeatureConfig:
         """The features; ModelError for a language model."""

@@ -81,7 +81,7 @@ def describe(model: Model) -> dict[str, Any]:
                 "layer": name,
                 "kind": layer.kind,
                 "inputs": input_width(layer),
-                "outputs": output_width(model.layers, index),
+                "outputs": output_width(model, index),
                 "options": dict(layer.options),
                 "signals": {role: signal.bits for role, signal in layer.signals.items()},
             }

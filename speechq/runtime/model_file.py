@@ -18,12 +18,13 @@ from speechq.config import FeatureConfig
 from speechq.errors import ModelError, SpeechqError
 from speechq.files import replacing
 from speechq.runtime.checks import check_model
-from speechq.runtime.graph import Layer, Matrix, Model, Signal
+from speechq.runtime.graph import Hierarchy, Layer, Matrix, Model, Signal
 from speechq.runtime.packing import pack_codes, unpack_codes
 from speechq.text.units import Units
 
 FORMAT = "speechq"
 VERSION = 1
+HIERARCHY_VERSION = 2  # of models with a hierarchy, which readers of version 1 cannot run
 _KEY = "speechq"
 
 Tensors = dict[str, NDArray[Any]]
@@ -64,7 +65,11 @@ def _signal_header(signal: Signal) -> dict[str, Any]:
 
 def _input_header(model: Model) -> dict[str, Any]:
     if model.features is None:
-        return {"input": {"kind": "symbols"}}
+        joined = model.hierarchy
+        hierarchy = (
+            {} if joined is None else {"hierarchy": {"kind": joined.kind, "clock": list(joined.clock)}}
+        )
+        return {"input": {"kind": "symbols"}, **hierarchy}
     feat = None if model.feat is None else _signal_header(model.feat)
     return {"features": model.features.model_dump(mode="json"), "feat": feat}
 
@@ -105,7 +110,7 @@ def model_bytes(model: Model) -> bytes:
         tensors |= _layer_tensors(index, layer)
     header: dict[str, Any] = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": VERSION if model.hierarchy is None else HIERARCHY_VERSION,
         "scheme": model.scheme,
         "units": model.units.to_json(),
         **_input_header(model),
@@ -152,9 +157,9 @@ def _load(path: Path) -> tuple[dict[str, Any], Tensors]:
         raise ModelError(f"{path}: a safetensors file, but not of speechq (no header {_KEY!r})") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ModelError(f"{path}: not a speechq model: the header's format is not {FORMAT!r}")
-    if header.get("version") != VERSION:
-        found = header.get("version")
-        raise ModelError(f"{path}: model format version {found!r}; this speechq reads version {VERSION}")
+    if header.get("version") not in (VERSION, HIERARCHY_VERSION):
+        found, known = header.get("version"), f"versions {VERSION} and {HIERARCHY_VERSION}"
+        raise ModelError(f"{path}: model format version {found!r}; this speechq reads {known}")
     try:
         checksum = _checksum(header, tensors)
     except (ValueError, RecursionError) as error:
@@ -199,6 +204,19 @@ def _check_symbol_input(header: Mapping[str, Any]) -> None:
             raise ModelError(f"{key} does not belong to a model that takes symbols")
 
 
+def _hierarchy(header: Mapping[str, Any]) -> Hierarchy | None:
+    """The hierarchy, which is there exactly in files of its version."""
+    if header["version"] == VERSION:
+        if "hierarchy" in header:
+            raise ModelError(f"hierarchy does not belong to a file of version {VERSION}")
+        return None
+    found = header["hierarchy"]
+    clock = found["clock"]
+    if not isinstance(clock, list) or not all(type(symbol) is int for symbol in clock):
+        raise ModelError("hierarchy: clock: expected a list of integers")
+    return Hierarchy(found["kind"], tuple(clock))
+
+
 def read_model(path: str | Path) -> Model:
     """Read a model file.
 
@@ -222,6 +240,7 @@ def read_model(path: str | Path) -> Model:
             scheme=str(header["scheme"]),
             provenance=dict(header["provenance"]),
             card=str(header["card"]),
+            hierarchy=_hierarchy(header),
         )
         if tensors:
             raise ModelError(f"the tensor {min(tensors)} belongs to no layer")

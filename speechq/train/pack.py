@@ -29,6 +29,7 @@ def pack(checkpoint: Path, path: Path, provenance: dict[str, Any] | None = None)
         scheme=info.scheme,
         provenance=facts,
         card=_card(info, facts),
+        hierarchy=network.joined(),
     )
     write_model(path, model)
     return model

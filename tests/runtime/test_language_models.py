@@ -22,20 +22,23 @@ from speechq.errors import DataError, ModelError
 from speechq.quant.reference import Reference, ReferenceStream
 from speechq.runtime import model_file
 from speechq.runtime.engine import Engine, Mode
-from speechq.runtime.graph import Model, Signal
+from speechq.runtime.graph import Hierarchy, Model, Signal
 from speechq.runtime.info import describe
 from speechq.runtime.model_file import model_bytes, read_model, write_model
 from speechq.text.units import Units
 
 
 @st.composite
-def models(draw: st.DrawFn) -> Model:
-    kind = draw(st.sampled_from(CELLS))
+def models(draw: st.DrawFn, kinds: tuple[str, ...] = (*CELLS, "a", "b")) -> Model:
+    kind = draw(st.sampled_from(kinds))
+    hierarchy = kind in ("a", "b")
     options: dict[str, Any] = {"variant": 1} if kind == "sru" and draw(st.booleans()) else {}
+    if hierarchy:
+        options = {"hierarchy": kind, "peepholes": draw(st.booleans()), "per_row": draw(st.booleans())}
     return random_model(
-        kind,
+        "lstm" if hierarchy else kind,
         **draw(schemes()),
-        layers=draw(st.integers(1, 2)),
+        layers=4 if hierarchy else draw(st.integers(1, 2)),
         hidden=draw(
             st.sampled_from([1, 6, 16, 40])
         ),  # 6: as many as symbols, so that there is no skip matrix
@@ -77,7 +80,7 @@ def test_every_instruction_set_gives_the_bits_of_the_reference(
 def test_a_symbol_is_a_frame_with_a_one(model: Model, seed: int) -> None:
     """The same layers behind features that are not rounded give the same bits."""
     width = len(model.units)
-    if width < 8:  # no features are that few
+    if width < 8 or model.hierarchy is not None:  # no features are that few
         return
     audio = replace(
         model,
@@ -108,6 +111,43 @@ def test_a_copy_goes_on_apart_from_its_original(model: Model, length: int, data:
     for branch, found in zip((first, second), both, strict=True):
         (alone,) = engine.forward([np.concatenate([before, branch])])
         same_bits(found, alone[length:])
+
+
+@settings(max_examples=40, deadline=None)
+@given(models(("a", "b")), st.integers(1, 6), st.data())
+def test_each_stream_of_a_block_has_its_own_clock(model: Model, streams: int, data: st.DataObject) -> None:
+    """Whoever is in a block and wherever their input is cut, every stream gets what it gets alone."""
+    mode = data.draw(st.sampled_from(modes_of(model)))
+    engine = Engine(
+        model, mode=mode, block=data.draw(st.integers(1, 8)), threads=data.draw(st.integers(1, 2))
+    )
+    symbols = random_symbols(
+        model, *data.draw(st.lists(st.integers(0, 25), min_size=streams, max_size=streams))
+    )
+    expected = Reference(model, mode=mode).run(symbols)[0]
+    states = [engine.initial_state() for _ in symbols]
+    found = [np.zeros((0, len(model.units)), np.float32) for _ in symbols]
+    while any(len(f) < len(row) for f, row in zip(found, symbols, strict=True)):
+        together = data.draw(st.lists(st.integers(0, streams - 1), min_size=1, unique=True))
+        parts = [symbols[s][len(found[s]) :][: data.draw(st.integers(0, 9))] for s in together]
+        for s, rows in zip(together, engine.run(parts, [states[s] for s in together]), strict=True):
+            found[s] = np.concatenate([found[s], rows])
+    for rows, wanted in zip(found, expected, strict=True):
+        same_bits(rows, wanted)
+
+
+@pytest.mark.parametrize("kind", ["a", "b"])
+def test_words_are_the_only_way_from_one_word_to_the_next(kind: Any) -> None:
+    """papers.md D 5: where the words' layers are not read, a word's scores do not depend on those before."""
+    model = random_model("lstm", layers=4, hidden=20, hierarchy=kind, features=None)
+    sentences = [np.array(row) for row in ([2, 3, 4, 1, 2, 3], [5, 4, 4, 1, 2, 3])]
+    spoken = Engine(model).forward(sentences)
+    assert not np.array_equal(spoken[0][3:], spoken[1][3:])
+    context = model.layers[3].matrices["context"]
+    model.layers[3].matrices["context"] = replace(context, codes=np.zeros_like(context.codes))
+    silent = Engine(model).forward(sentences)
+    same_bits(silent[0][3:], silent[1][3:])
+    assert not np.array_equal(silent[0][:3], silent[1][:3])
 
 
 def test_the_references_stream_takes_symbols_too() -> None:
@@ -162,6 +202,23 @@ def test_a_file_brings_back_the_model(kind: str, bits: int | None, tmp_path: Pat
     same_bits(Engine(tmp_path / "lm.sqm").forward(symbols)[0], Reference(model).run(symbols)[0][0])
 
 
+@pytest.mark.parametrize("bits", [None, 2, 5])
+@pytest.mark.parametrize("kind", ["a", "b"])
+def test_a_file_brings_back_a_hierarchy(kind: Any, bits: int | None, tmp_path: Path) -> None:
+    path = tmp_path / "lm.sqm"
+    model = random_model("lstm", bits=bits, layers=4, hierarchy=kind, features=None)
+    write_model(path, model)
+    again = read_model(path)
+    assert model_bytes(again) == model_bytes(model) == path.read_bytes()
+    assert again.hierarchy == Hierarchy(kind, (0, 1))
+    with safetensors.safe_open(path, framework="numpy") as file:
+        header = json.loads(file.metadata()["speechq"])
+    assert header["version"] == 2
+    assert header["hierarchy"] == {"kind": kind, "clock": [0, 1]}
+    symbols = random_symbols(model, 30)
+    same_bits(Engine(path).forward(symbols)[0], Reference(model).run(symbols)[0][0])
+
+
 def edited(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
     """Change header and tensors of a model file and set its checksum right again."""
     with safetensors.safe_open(path, framework="numpy") as file:
@@ -212,6 +269,83 @@ def test_both_readers_refuse_the_same(change: Any, problem: str, tmp_path: Path)
         with pytest.raises(ModelError, match=problem) as caught:
             reader(path)
         assert "m.sqm: " in str(caught.value)
+
+
+def _hierarchy(**changes: Any) -> Callable[[dict[str, Any], dict[str, Any]], None]:
+    return lambda header, tensors: header["hierarchy"].update(changes)
+
+
+def _without_context(header: dict[str, Any], tensors: dict[str, Any]) -> None:
+    del header["layers"][3]["matrices"]["context"]
+    for part in ("codes", "steps"):
+        del tensors[f"layers.3.context.{part}"]
+
+
+def _context_in_a_lower_layer(header: dict[str, Any], tensors: dict[str, Any]) -> None:
+    header["layers"][2]["matrices"]["context"] = header["layers"][3]["matrices"]["context"]
+    for part in ("codes", "steps"):
+        tensors[f"layers.2.context.{part}"] = tensors[f"layers.3.context.{part}"]
+
+
+def _as_if_alone(header: dict[str, Any], tensors: dict[str, Any]) -> None:
+    del header["hierarchy"]
+    header["version"] = 1
+
+
+_CLOCK = "the clock must list symbols from 0 to 5 in ascending order"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (_hierarchy(kind="c"), "hierarchy: kind 'c': expected a or b"),
+        (lambda header, tensors: header["hierarchy"].pop("kind"), "kind is missing"),
+        (lambda header, tensors: header["hierarchy"].pop("clock"), "clock is missing"),
+        (_hierarchy(clock=[]), _CLOCK),
+        (_hierarchy(clock=[1, 0]), _CLOCK),
+        (_hierarchy(clock=[1, 1]), _CLOCK),
+        (_hierarchy(clock=[-1]), _CLOCK),
+        (_hierarchy(clock=[0, 6]), _CLOCK),
+        (_hierarchy(clock=[0, 2**70]), "m.sqm: hierarchy: "),
+        (_hierarchy(clock=[0.0]), "clock: expected a list of integers"),
+        (_hierarchy(clock=[True]), "clock: expected a list of integers"),
+        (_hierarchy(clock=7), "m.sqm: "),
+        (_set("hierarchy", "b"), "m.sqm: "),
+        (lambda header, tensors: header.pop("hierarchy"), "hierarchy is missing"),
+        (_set("version", 1), "hierarchy does not belong to a file of version 1"),
+        (_set("version", 3), "version 3; this speechq reads versions 1 and 2"),
+        (_without_context, "the layer above the words' layers needs a matrix 'context'"),
+        (_context_in_a_lower_layer, "context does not belong to a layer of kind lstm"),
+        (_as_if_alone, "layer 3 .lstm.: context does not belong to a layer of kind lstm"),
+        (_hierarchy(kind="a"), r"layer 3 .lstm.: matrix in is \[48, 12\]: expected \[48, 6\]"),
+        (
+            lambda header, tensors: header["layers"][1].update(kind="residual_lstm"),
+            "four layers of kind lstm",
+        ),
+    ],
+)
+def test_both_readers_refuse_the_same_hierarchies(change: Any, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.sqm"
+    write_model(path, random_model("lstm", layers=4, hierarchy="b", features=None))
+    edited(path, change)
+    for reader in (read_model, Engine):
+        with pytest.raises(ModelError, match=problem) as caught:
+            reader(path)
+        assert "m.sqm: " in str(caught.value)
+
+
+def test_a_hierarchy_of_other_layers_is_not_written() -> None:
+    grids = {"gate_bits": 8, "cell_bits": 16}
+    model = random_model("lstm", layers=4, hierarchy="b", features=None, **grids)
+    with pytest.raises(ModelError, match="does not belong to a model that takes audio"):
+        model_bytes(replace(random_model("lstm", layers=4), hierarchy=Hierarchy("b", (1,))))
+    with pytest.raises(ModelError, match="four layers of kind lstm"):
+        model_bytes(replace(model, layers=model.layers[1:]))
+    with pytest.raises(ModelError, match="the layers of a hierarchical model step at different times"):
+        Reference(model).trace([])
+    model.layers[2].signals.clear()
+    with pytest.raises(ModelError, match=r"layer 2 \(lstm\): the signal h is float"):
+        Engine(model, mode="integer")
 
 
 @pytest.mark.parametrize(("kind", "problem"), [("isru", "look-ahead does not belong"), ("sru", "'<blank>'")])

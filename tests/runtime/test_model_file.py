@@ -47,7 +47,7 @@ def test_round_trip_and_same_bytes(kind: str, bits: int | None, tmp_path: Path) 
     assert_equal(model, found)
     write_model(tmp_path / "b.sqm", found)
     assert (tmp_path / "a.sqm").read_bytes() == (tmp_path / "b.sqm").read_bytes()
-    assert [output_width(found.layers, k) for k in range(3)] == [12, 12, 6]
+    assert [output_width(found, k) for k in range(3)] == [12, 12, 6]
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 7, 8])
@@ -98,7 +98,9 @@ def rewrite_header(path: Path, change: dict[str, object], *, checksum: bool = Tr
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "version 2"),
+        ({"version": 3}, "version 3; this speechq reads versions 1 and 2"),
+        ({"version": 2}, "hierarchy is missing"),
+        ({"hierarchy": {"kind": "a", "clock": [1]}}, "hierarchy does not belong to a file of version 1"),
         ({"format": "other"}, "format"),
         ({"units": {"kind": "characters", "symbols": ["<blank>", "A"]}}, "symbols"),
         ({"units": {"kind": "characters", "symbols": "A"}}, "symbols"),
