@@ -187,7 +187,8 @@ class PythonStream {
 
 void bind_decoder(nb::module_& m) {
   nb::class_<Ngram>(m, "DecoderNgram")
-      .def(nb::init<const std::string&>(), nb::arg("path"), nb::call_guard<nb::gil_scoped_release>());
+      .def(nb::init<const std::string&>(), nb::arg("path"), nb::call_guard<nb::gil_scoped_release>())
+      .def_prop_ro("words", &Ngram::words);
 
   nb::class_<CharLm>(m, "CharLm");
   nb::class_<PythonCharLm, CharLm>(m, "PythonCharLm")
@@ -216,6 +217,8 @@ void bind_decoder(nb::module_& m) {
       .def_prop_ro("stable_text", [](PythonStream& self) { return self.stream().stable_text(); })
       .def_prop_ro("partial", [](PythonStream& self) { return self.stream().partial(); })
       .def_prop_ro("frames", [](PythonStream& self) { return self.stream().frames(); })
+      .def_prop_ro("prefixes", [](PythonStream& self) { return self.stream().prefixes(); })
+      .def_prop_ro("scored", [](PythonStream& self) { return self.stream().scored(); })
       .def_prop_ro("nodes", [](PythonStream& self) { return self.stream().nodes(); })
       .def_prop_ro("bytes", [](PythonStream& self) { return self.stream().bytes(); });
 }

@@ -68,9 +68,12 @@ class Stream {
 
   // Since the beginning of the stream.
   std::int64_t frames() const { return frame_; }
-  // Prefixes held, and bytes of everything but the text of the segment.
+  // Prefixes in the beam, prefixes held, and bytes of everything but the text of the segment.
+  int prefixes() const { return static_cast<int>(active_.size()); }
   int nodes() const { return tree_.count(); }
   std::size_t bytes() const;
+  // Prefixes that the character model has looked at since the beginning of the stream.
+  std::int64_t scored() const { return scored_; }
 
  private:
   struct Candidate {
@@ -129,7 +132,7 @@ class Stream {
   Tree tree_;
   Alignment times_;
   std::int32_t root_ = kNil, best_node_ = kNil;
-  std::int64_t frame_ = 0;
+  std::int64_t frame_ = 0, scored_ = 0;
   std::vector<std::int32_t> active_;
   std::vector<PathUnit> committed_;  // of the segment, down to the root
   TextWriter stable_;

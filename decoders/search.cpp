@@ -364,6 +364,7 @@ void Stream::advance(const std::vector<std::int32_t>& nodes) {
   lm_block_.rows.resize(nodes.size() * static_cast<std::size_t>(units_));
   lm_->advance(static_cast<int>(nodes.size()), lm_block_.parent.data(), lm_block_.unit.data(),
                lm_block_.state.data(), lm_block_.rows.data());
+  scored_ += static_cast<std::int64_t>(nodes.size());
 }
 
 void Stream::score(const std::vector<std::int32_t>& nodes) {

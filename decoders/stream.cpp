@@ -54,7 +54,7 @@ void Stream::begin_segment(std::int32_t unit, double label, double blank) {
 }
 
 void Stream::reset() {
-  frame_ = 0;
+  frame_ = scored_ = 0;
   begin_segment(0, kImpossible, 0.0);
 }
 

@@ -9,7 +9,7 @@ import typer
 
 from speechq.errors import ConfigError
 
-HELP = """Measure: error rates of the networks of a work folder, the speed of the engine.
+HELP = """Measure: error rates of the networks of a work folder, the speed of the engine and of the decoder.
 
 Example: **speechq bench wer work/demo**
 """
@@ -69,6 +69,64 @@ def engine(
     measured = run(shape, _numbers("bits", bits), _numbers("block", block), threads=threads, peers=peers)
     rows = [to_row(one) for one in measured]
     say(machine_note(shape, threads))
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        show(render_table(rows))
+
+
+@app.command()
+def decoder(
+    source: Path = typer.Argument(
+        ..., metavar="TEXT|MODEL", help="A text, one sentence a line, or an acoustic model (.sqm)."
+    ),
+    manifest: Path | None = typer.Option(None, help="What the model hears."),
+    ngram: Path | None = typer.Option(None, help="Word n-gram: ARPA or KenLM binary file."),
+    char_lm: list[Path] = typer.Option(
+        [], help="Packed character model; without one, LSTMs of random weights."
+    ),
+    beams: str = typer.Option("50,100,500", help="Beam widths."),
+    char_beams: str = typer.Option("32", help="Beam widths with a character model."),
+    utterances: int = typer.Option(60, help="How many are decoded."),
+    ngram_weight: float = typer.Option(1.0),
+    char_lm_weight: float = typer.Option(0.5),
+    word_bonus: float = typer.Option(0.0, help="Natural log, per word."),
+    oov_penalty: float = typer.Option(-25.0, help="Natural log, per word that the n-gram does not know."),
+    peers: bool = typer.Option(False, "--peers", help="Measure flashlight-text too (extra bench)."),
+    hours: float = typer.Option(
+        0.0, help="Instead: one stream of that length, its end against its beginning."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print a JSON list instead of a table."),
+) -> None:
+    """Speed and errors of the decoder in one thread, all on the same log-probabilities.
+
+    For a text they are simulated. "Score" is the mean of the common objective in natural logs, for closed
+    vocabularies; "Char LM" the prefixes per frame that a character model looks at; "x peer" the time as a
+    share of that of the fastest flashlight-text with the same beam.
+
+    Example: **speechq bench decoder books.txt --ngram words.bin --peers**
+    """
+    from speechq.bench.decoder.contender import Weights
+    from speechq.bench.decoder.inputs import speech_inputs
+    from speechq.bench.decoder.rows import render_table
+    from speechq.bench.decoder.run import language_models, note, run, units_of
+    from speechq.bench.decoder.simulated import text_inputs
+    from speechq.cli.tables import show
+    from speechq.progress import say
+
+    if utterances < 1:
+        raise ConfigError(f"--utterances {utterances}: expected at least 1")
+    if (source.suffix == ".sqm") != (manifest is not None):
+        raise ConfigError(f"{source}: expected a text, or a model (.sqm) and --manifest")
+    weights = Weights(ngram_weight, char_lm_weight, word_bonus, oov_penalty)
+    if manifest is None:
+        inputs = text_inputs(source, units_of(char_lm), utterances)
+    else:
+        inputs = speech_inputs(source, manifest, utterances)
+    models = language_models(inputs.units, ngram, char_lm)
+    widths, char_widths = _numbers("beams", beams), _numbers("char-beams", char_beams)
+    say(note(inputs, models, weights))
+    rows = run(inputs, models, ngram, widths, char_widths, weights, peers=peers)
     if as_json:
         print(json.dumps(rows, indent=1))
     else:

@@ -22,6 +22,7 @@ from speechq.runtime.lexicon import Lexicon, lexicon_entries
 from speechq.text.units import PIECE_SPACE, UnitKind, Units
 
 HOTWORD_BOOST = 5.0
+_MARKS = ("<s>", "</s>", "<unk>", "<UNK>")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,11 @@ class WordNgram:
             self.native = _native.DecoderNgram(os.fspath(path))
         except RuntimeError as error:
             raise ModelError(str(error)) from None
+
+    @property
+    def words(self) -> list[str]:
+        """The words that it knows, without the marks ``<s>``, ``</s>`` and ``<unk>``."""
+        return [word for word in self.native.words if word not in _MARKS]
 
 
 class BeamDecoder:
@@ -203,6 +209,24 @@ class DecoderStream:
     def frames(self) -> int:
         """Frames taken since the beginning of the stream."""
         count: int = self._native.frames
+        return count
+
+    @property
+    def prefixes(self) -> int:
+        """Prefixes in the beam."""
+        count: int = self._native.prefixes
+        return count
+
+    @property
+    def scored(self) -> int:
+        """Prefixes that the character model has looked at since the beginning of the stream."""
+        count: int = self._native.scored
+        return count
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the stream without the text of the current segment."""
+        count: int = self._native.bytes
         return count
 
     def best(self, n_best: int = 1) -> list[Hypothesis]:

@@ -179,7 +179,7 @@ def test_memory_is_constant(arpa: Path, kind: str) -> None:
             stream.accept(random_log_probs(rng, 10, 4, 1.0))
         if part % 4 == 3:
             stream.finish()
-        sizes.append(stream._native.bytes)
+        sizes.append(stream.bytes)
     assert max(sizes[10:]) <= 1.25 * max(sizes[:10])
 
 

@@ -140,3 +140,25 @@ def synthetic_model(shape: Shape, bits: int, seed: int = 0) -> Model:
 def synthetic_frames(shape: Shape, frames: int, seed: int = 1) -> FloatArray:
     """Normalized network frames ``[frames, shape.inputs]``."""
     return np.random.default_rng(seed).standard_normal((frames, shape.inputs), np.float32)
+
+
+def synthetic_language_model(
+    cell: Cell, layers: int, hidden: int, bits: int, units: Units, seed: int = 0
+) -> Model:
+    """A character language model over the units of an acoustic model, as :func:`synthetic_model` is made."""
+    rng = np.random.default_rng(seed)
+    widths = [len(units), *[hidden] * layers]
+    stack = [_layer(rng, cell, _matrices(cell, width, hidden), hidden, bits) for width in widths[:-1]]
+    output = {"in": _matrix(rng, len(units), hidden, bits)}
+    stack.append(Layer("linear", {}, output, {"bias": np.zeros(len(units), np.float32)}))
+    return Model(
+        units=units.with_end(),
+        features=None,
+        mean=np.zeros(0, np.float32),
+        scale=np.zeros(0, np.float32),
+        layers=tuple(stack),
+        feat=None,
+        scheme="float" if bits == FLOAT_BITS else f"w{bits}a{_SIGNAL_BITS}",
+        provenance={"seed": seed},
+        card="Random weights, for measuring speed.",
+    )
