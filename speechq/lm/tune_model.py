@@ -16,7 +16,7 @@ from speechq.errors import ConfigError
 from speechq.lm.calibrate import fit_calibration, fit_times
 from speechq.lm.speech import frame_seconds, log_probs_of
 from speechq.lm.tune import START, DevSet, Round, Tuned, Weights, tune, tuned_names
-from speechq.runtime.char_lm import open_char_lm
+from speechq.runtime.char_model import CharModel
 from speechq.runtime.decoder import BeamDecoder, WordNgram
 from speechq.runtime.decoder_settings import DecoderOptions, DecoderSettings, write_settings
 from speechq.runtime.model_file import read_model
@@ -64,7 +64,7 @@ def tune_model(
     given = options.given()
     first: Weights = {name: float(given.get(name, START[name])) for name in names}
     ngram = None if files.ngram is None else WordNgram(files.ngram)
-    char_lm = None if files.char_lm is None else open_char_lm(files.char_lm, units)
+    char_lm = None if files.char_lm is None else CharModel(files.char_lm)
 
     def decoder(weights: Weights) -> BeamDecoder:
         made = files.decoder(units, ngram=ngram, char_lm=char_lm, **{**given, **weights})
