@@ -15,11 +15,15 @@ import speechq
 from speechq.config import AugmentConfig, DataConfig, FeatureConfig, Method, ModelConfig, TrainConfig
 from speechq.data.manifest import Utterance, write_manifest
 from speechq.data.shards import compute_store
+from speechq.lm.arpa import write_arpa
+from speechq.lm.corpus import read_corpus
+from speechq.lm.kneser_ney import estimate
 from speechq.nn.acoustic import AcousticModel
 from speechq.text.units import Units
 from speechq.train.checkpoint import NetworkInfo
 from speechq.train.data import make_dataset
 from speechq.train.loop import Trainer
+from speechq.train.pack import pack
 from speechq.train.retrain import calibration_batch, start_network, stepper
 from speechq.train.speech import SpeechJob
 
@@ -30,15 +34,17 @@ NO_AUGMENT = AugmentConfig(time_masks=0, frequency_masks=0, shift=False)
 SOME_AUGMENT = AugmentConfig(time_masks=1, time_mask=6, frequency_masks=1, frequency_mask=4)
 
 
-def tones(text: str, rng: np.random.Generator) -> NDArray[np.float32]:
-    """0.15 s of a tone per letter, silence for a space, all over a little noise."""
+def tones(
+    text: str, rng: np.random.Generator, before: float = 0.05, behind: float = 0.05
+) -> NDArray[np.float32]:
+    """0.15 s of a tone per letter, silence for a space and around, over a little noise."""
     pieces = []
     for letter in text:
         time = np.arange(int(RATE * rng.uniform(0.14, 0.17))) / RATE
         pitch = 300.0 * 1.5 ** ALPHABET.index(letter)
         window = np.hanning(len(time)) * (letter != " ")
         pieces.append(0.4 * window * np.sin(2 * np.pi * pitch * time))
-    joined = np.concatenate([np.zeros(800), *pieces, np.zeros(800)])
+    joined = np.concatenate([np.zeros(int(before * RATE)), *pieces, np.zeros(int(behind * RATE))])
     return (joined + 1e-3 * rng.standard_normal(len(joined))).astype(np.float32)
 
 
@@ -48,13 +54,16 @@ def random_text(rng: np.random.Generator) -> str:
     return " ".join(words)
 
 
-def write_split(folder: Path, split: str, count: int, seed: int = 1) -> list[Utterance]:
-    """``folder/<split>.jsonl`` and its recordings."""
+def write_split(
+    folder: Path, split: str, count: int, seed: int = 1, longest_edge: float = 0.05
+) -> list[Utterance]:
+    """``folder/<split>.jsonl`` and its recordings, with up to ``longest_edge`` seconds of silence around."""
     rng = np.random.default_rng([seed, sum(map(ord, split))])
     found = []
     for k in range(count):
         text = random_text(rng)
-        samples = tones(text, rng)
+        edges = rng.uniform(0.05, longest_edge, 2) if longest_edge > 0.05 else (0.05, 0.05)
+        samples = tones(text, rng, *edges)
         audio = folder / "audio" / f"{split}-{k}.wav"
         audio.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(audio, samples, RATE)
@@ -78,11 +87,12 @@ def make_job(
     train: dict[str, Any] | None = None,
     augment: AugmentConfig = NO_AUGMENT,
     seed: int = 1,
+    longest_edge: float = 0.05,
     **more: Any,
 ) -> SpeechJob:
     """A training run on tones in ``folder/run``; it is scored on what it is trained on."""
     torch.set_num_threads(1)
-    spoken = write_split(folder, "train", utterances)
+    spoken = write_split(folder, "train", utterances, longest_edge=longest_edge)
     data = DataConfig(corpus="manifest", alphabet=ALPHABET, features=FEATURES)
     units = Units.characters(ALPHABET)
     stores = [
@@ -134,6 +144,24 @@ def make_retraining(folder: Path, method: Method, *, scheme: str = "w3a8", **mor
     job.before_step = stepper(0.25)
     job.keep_best = False
     return job
+
+
+def train_and_pack(folder: Path) -> Path:
+    """A model file of a network that has learned tones well, in about two seconds."""
+    train = {"epochs": 12, "batch_seconds": 12.0, "max_rows": 8, "workers": 0}
+    path = folder / "tones.sqm"
+    job = make_job(folder, utterances=60, model={"hidden": 48}, train=train, longest_edge=2.0)
+    pack(Trainer(job).run(), path)
+    return path
+
+
+def write_ngram(path: Path) -> Path:
+    """A trigram of the words of random texts, as an ARPA file."""
+    rng = np.random.default_rng(9)
+    text = path.with_suffix(".txt")
+    text.write_text("".join(random_text(rng) + "\n" for _ in range(400)), encoding="utf-8")
+    write_arpa(estimate(read_corpus([text]), 3, discount_fallback=True), path)
+    return path
 
 
 def environment() -> dict[str, str]:

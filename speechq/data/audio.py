@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from speechq.errors import DataError
 
 SAMPLE_RATE = 16000
 _SPHERE = b"NIST_1A"
+_REFUSED = (soundfile.SoundFileError, OSError, RuntimeError)
 
 
 def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> npt.NDArray[np.float32]:
@@ -26,10 +28,9 @@ def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> npt.NDArray[
     empty.
     """
     source = Path(path)
-    stream = io.BytesIO(_sph2pipe(source)) if _is_compressed_sphere(source) else source
     try:
-        samples, rate = soundfile.read(stream, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, RuntimeError) as error:
+        samples, rate = soundfile.read(_opened(source), dtype="float32", always_2d=True)
+    except _REFUSED as error:
         raise _unreadable(source, error) from None
     if not len(samples):
         raise DataError(f"{source}: the recording holds no samples")
@@ -39,6 +40,32 @@ def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> npt.NDArray[
     if rate != sample_rate:
         mono = soxr.resample(mono, rate, sample_rate, quality="HQ")
     return np.clip(np.ascontiguousarray(mono, dtype=np.float32), -1.0, 1.0)
+
+
+def audio_blocks(path: str | Path, seconds: float) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
+    """Pieces of at most ``seconds`` of a recording, float32 [samples, channels] as they are in the file, and
+    their rate.
+
+    Raises DataError, maybe after some pieces, for a file that is missing, damaged or empty.
+    """
+    source = Path(path)
+    try:
+        with soundfile.SoundFile(_opened(source)) as opened:
+            size, count = max(1, round(seconds * opened.samplerate)), 0
+            while len(samples := opened.read(size, dtype="float32", always_2d=True)):
+                if not np.isfinite(samples).all():
+                    raise DataError(f"{source}: the recording holds samples that are not numbers")
+                count += len(samples)
+                yield samples, opened.samplerate
+    except _REFUSED as error:
+        raise _unreadable(source, error) from None
+    if not count:
+        raise DataError(f"{source}: the recording holds no samples")
+
+
+def _opened(source: Path) -> Path | io.BytesIO:
+    """What libsndfile can read of a recording."""
+    return io.BytesIO(_sph2pipe(source)) if _is_compressed_sphere(source) else source
 
 
 def audio_duration(path: str | Path) -> float:
@@ -52,7 +79,7 @@ def audio_duration(path: str | Path) -> float:
             raise DataError(f"{source}: the SPHERE header lacks sample_count or sample_rate") from None
     try:
         info = soundfile.info(str(source))
-    except (soundfile.SoundFileError, OSError, RuntimeError) as error:
+    except _REFUSED as error:
         raise _unreadable(source, error) from None
     return float(info.frames / info.samplerate)
 

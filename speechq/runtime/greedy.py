@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechq.errors import DataError
+from speechq.runtime.greedy_stream import GreedyStream, best_path
 from speechq.text.units import Units
 
 
@@ -17,14 +18,6 @@ class Decoder(Protocol):
     def decode(self, log_probs: NDArray[np.float32]) -> str:
         """The text of ``log_probs`` float32 [frames, symbols], natural log, symbol 0 the blank."""
         ...
-
-
-def best_path(log_probs: NDArray[np.float32]) -> NDArray[np.intp]:
-    """The most likely symbol of each frame of ``[frames, symbols]``; of equal ones the lowest."""
-    if log_probs.ndim != 2 or log_probs.shape[1] < 2:
-        raise DataError(f"log-probabilities of shape {list(log_probs.shape)}: expected [frames, symbols]")
-    path: NDArray[np.intp] = np.argmax(log_probs, axis=1)
-    return path
 
 
 def collapse(path: NDArray[np.integer]) -> list[int]:
@@ -41,6 +34,10 @@ class GreedyDecoder:
 
     def __init__(self, units: Units) -> None:
         self.units = units
+
+    def stream(self) -> GreedyStream:
+        """A stream of its own."""
+        return GreedyStream(self.units)
 
     def decode(self, log_probs: NDArray[np.float32]) -> str:
         """The text of the best path of ``[frames, len(units)]``; DataError for another width."""

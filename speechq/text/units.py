@@ -50,6 +50,12 @@ class Units:
         return len(self.symbols)
 
     @cached_property
+    def separator(self) -> int:
+        """The symbol that stands between words and belongs to none; 0 if there is none."""
+        name = {"characters": " ", "pieces": PIECE_SPACE}.get(self.kind)
+        return self.symbols.index(name) if name in self.symbols else 0
+
+    @cached_property
     def _index(self) -> dict[str, int]:
         return {symbol: i for i, symbol in enumerate(self.symbols) if i > 0}
 
