@@ -174,7 +174,7 @@ void check_layers(std::deque<LayerParts>& layers, const Model& model) {
     throw ModelError("the last layer must be of kind linear");
   // As many symbols go in as come out.
   std::int64_t width =
-      model.takes_symbols ? layers.back().layer.matrices.at("in").rows : model.base_dim * model.stack;
+      model.takes_symbols ? layers.back().layer.matrices.at("in").rows : model.features.dim * model.stack;
   for (std::size_t index = 0; index < layers.size(); ++index) {
     Layer& layer = layers[index].layer;
     try {
