@@ -191,7 +191,7 @@ void check_layers(std::deque<LayerParts>& layers, const Model& model) {
   if (model.hierarchy.on()) check_hierarchy(layers);
   // As many symbols go in as come out.
   const std::int64_t inputs =
-      model.takes_symbols ? layers.back().layer.matrices.at("in").rows : model.base_dim * model.stack;
+      model.takes_symbols ? layers.back().layer.matrices.at("in").rows : model.features.dim * model.stack;
   for (std::size_t index = 0; index < layers.size(); ++index) {
     Layer& layer = layers[index].layer;
     const std::int64_t source = model.source(index);
