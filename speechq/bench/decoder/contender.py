@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from speechq.bench.decoder.inputs import FloatArray
+from speechq.runtime.decoder import DecoderStream
 
 Counts = dict[str, float]
 
@@ -36,6 +37,7 @@ class Contender:
     lm: str
     decode: Callable[[FloatArray], str]
     count: Callable[[FloatArray], Counts]
+    stream: Callable[[], DecoderStream] | None = None  # ours alone
     closed: bool = False  # only words of the lexicon
     guess: bool = True
 
