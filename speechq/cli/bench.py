@@ -91,7 +91,7 @@ def decoder(
     ngram_weight: float = typer.Option(1.0),
     char_lm_weight: float = typer.Option(0.5),
     word_bonus: float = typer.Option(0.0, help="Natural log, per word."),
-    oov_penalty: float = typer.Option(-25.0, help="Natural log, per word that the n-gram does not know."),
+    oov_penalty: float = typer.Option(-30.0, help="Natural log, per word that the n-gram does not know."),
     peers: bool = typer.Option(False, "--peers", help="Measure flashlight-text too (extra bench)."),
     hours: float = typer.Option(
         0.0, help="Instead: one stream of that length, its end against its beginning."

@@ -18,7 +18,7 @@ class Weights:
     ngram: float = 1.0
     char_lm: float = 0.5
     word_bonus: float = 0.0
-    oov_penalty: float = -25.0
+    oov_penalty: float = -30.0
 
 
 BEAM_THRESHOLD = 20.0
