@@ -91,7 +91,7 @@ def decoder(
     ngram_weight: float = typer.Option(1.0),
     char_lm_weight: float = typer.Option(0.5),
     word_bonus: float = typer.Option(0.0, help="Natural log, per word."),
-    oov_penalty: float = typer.Option(-25.0, help="Natural log, per word that the n-gram does not know."),
+    oov_penalty: float = typer.Option(-30.0, help="Natural log, per word that the n-gram does not know."),
     peers: bool = typer.Option(False, "--peers", help="Measure flashlight-text too (extra bench)."),
     hours: float = typer.Option(
         0.0, help="Instead: one stream of that length, its end against its beginning."
@@ -106,8 +106,10 @@ def decoder(
 
     Example: **speechq bench decoder books.txt --ngram words.bin --peers**
     """
+    from speechq.bench.decoder import endless
     from speechq.bench.decoder.contender import Weights
     from speechq.bench.decoder.inputs import speech_inputs
+    from speechq.bench.decoder.ours import our_contenders
     from speechq.bench.decoder.rows import render_table
     from speechq.bench.decoder.run import language_models, note, run, units_of
     from speechq.bench.decoder.simulated import text_inputs
@@ -126,11 +128,16 @@ def decoder(
     models = language_models(inputs.units, ngram, char_lm)
     widths, char_widths = _numbers("beams", beams), _numbers("char-beams", char_beams)
     say(note(inputs, models, weights))
-    rows = run(inputs, models, ngram, widths, char_widths, weights, peers=peers)
+    if hours > 0:
+        ours = our_contenders(inputs.units, models, widths, char_widths, weights)
+        rows, table = [endless.endless(one, inputs, hours) for one in ours], endless.render_table
+    else:
+        rows = run(inputs, models, ngram, widths, char_widths, weights, peers=peers)
+        table = render_table
     if as_json:
         print(json.dumps(rows, indent=1))
     else:
-        show(render_table(rows))
+        show(table(rows))
 
 
 def _numbers(name: str, text: str) -> list[int]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from speechq.bench.decoder.inputs import FloatArray
+from speechq.runtime.decoder import DecoderStream
 
 Counts = dict[str, float]
 
@@ -17,7 +18,7 @@ class Weights:
     ngram: float = 1.0
     char_lm: float = 0.5
     word_bonus: float = 0.0
-    oov_penalty: float = -25.0
+    oov_penalty: float = -30.0
 
 
 BEAM_THRESHOLD = 20.0
@@ -36,6 +37,7 @@ class Contender:
     lm: str
     decode: Callable[[FloatArray], str]
     count: Callable[[FloatArray], Counts]
+    stream: Callable[[], DecoderStream] | None = None  # ours alone
     closed: bool = False  # only words of the lexicon
     guess: bool = True
 

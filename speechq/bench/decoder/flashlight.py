@@ -20,7 +20,7 @@ FEW_SYMBOLS = 10  # considered per frame, where not all are
 def flashlight_contenders(
     units: Units, ngram: Path, words: Sequence[str], beams: Sequence[int], weights: Weights
 ) -> list[Contender]:
-    """Its lexicon decoder with the n-gram: with all symbols of a frame, and with the likeliest ``FEW_SYMBOLS``.
+    """Its lexicon decoder with all symbols of a frame, and with the likeliest ``FEW_SYMBOLS`` alone.
 
     Probabilities of alignments are added, as ours are. Its scores of words are log10, so its weight is ours
     times ln 10. Raises ConfigError where the package is not installed.

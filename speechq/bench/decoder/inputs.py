@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from speechq.errors import ConfigError, DataError
+from speechq.errors import ConfigError
 from speechq.text.units import Units
 
 FloatArray = NDArray[np.float32]
@@ -67,8 +67,6 @@ def speech_inputs(model: Path, manifest: Path, most: int) -> Inputs:
     features = packed.audio()
     engine = Engine(model)
     utterances = read_manifest(manifest, packed.units)[:most]
-    if not utterances:
-        raise DataError(f"{manifest}: there is nothing to decode")
     log_probs = []
     for utterance in utterances:
         frontend = Frontend(features, packed.mean, packed.scale)

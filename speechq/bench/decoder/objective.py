@@ -41,4 +41,5 @@ def acoustic(text: str, log_probs: FloatArray, units: Units) -> float:
         waiting[0] = np.logaddexp(row[0], row[separator])
         label, blank = row[said] + np.logaddexp(held, before), waiting + total
         label[0] = -np.inf
-    return float(np.logaddexp.reduce([label[-2], blank[-2], label[-1], blank[-1]]))
+    ends = slice(-2, None) if text else slice(0, 1)  # without and with a separator behind
+    return float(np.logaddexp.reduce(np.concatenate([label[ends], blank[ends]])))

@@ -94,6 +94,7 @@ def contender(
         lm=" + ".join(names) or NONE,
         decode=lambda log_probs: decoder.decode(log_probs, n_best=1)[0].text,
         count=count,
+        stream=decoder.stream,
         closed=words is not None,
         guess=named is None or named.trained,
     )

@@ -40,7 +40,7 @@ def to_row(measured: Measured, inputs: Inputs, ngram: WordModel | None, weights:
         "beam": contender.beam,
         "lm": contender.lm,
         "us_per_frame": time,
-        "wer": word_error_rate(measured.texts, inputs) if contender.guess else None,
+        "wer": word_error_rate(measured.texts, inputs.references) if contender.guess else None,
         "nodes_per_frame": measured.counts["prefixes"],
         "char_lm_per_frame": measured.counts.get("scored"),
         "rtf": 1e-6 * time / inputs.frame_seconds,
@@ -48,9 +48,9 @@ def to_row(measured: Measured, inputs: Inputs, ngram: WordModel | None, weights:
     }
 
 
-def word_error_rate(texts: Sequence[str], inputs: Inputs) -> float:
+def word_error_rate(texts: Sequence[str], references: Sequence[str]) -> float:
     """Errors over words of all references."""
-    counts = map(word_errors, inputs.references, texts)
+    counts = map(word_errors, references, texts)
     return sum(counts, start=ErrorCounts()).rate
 
 
