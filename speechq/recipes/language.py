@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from speechq.config import LanguageRecipe, LoopConfig, TextTrainConfig, digest, load_language_recipe
 from speechq.errors import ConfigError
 from speechq.files import write_json
 from speechq.lm.score import score_text
 from speechq.lm.symbols import Text, read_text
-from speechq.lm.text_score import TextScore
 from speechq.nn.language import make_language_model
 from speechq.nn.stack import Network
 from speechq.recipes.networks import Networks
@@ -24,9 +20,9 @@ from speechq.recipes.plan import Model, check_schemes
 from speechq.recipes.run import run_stages
 from speechq.text.units import Units
 from speechq.train import distributed
-from speechq.train.checkpoint import NetworkInfo, load_network
+from speechq.train.checkpoint import NetworkInfo
 from speechq.train.retrain import Sample
-from speechq.train.text import TextJob, calibration_sample, cross_entropy
+from speechq.train.text import TextJob, calibration_sample
 
 STAGES = ("train", "retrain", "pack", "score")
 
@@ -100,14 +96,9 @@ class LanguageRun(Networks):
 
     # pack and score
 
-    @property
-    def packs(self) -> bool:
-        """Whether the networks have a packed form; hierarchical ones do not."""
-        return self.recipe.model.hierarchy == "none"
-
     def pack(self) -> None:
         """Model files of all networks."""
-        for model in self.models if self.packs else ():
+        for model in self.models:
 
             def make(folder: Path, m: Model = model) -> None:
                 self.pack_model(m)
@@ -125,17 +116,11 @@ class LanguageRun(Networks):
             self.work.unit(f"score/{model.name}", self._score_key(model), make, outputs=outputs)
 
     def _score_key(self, model: Model) -> str:
-        return digest("score-1", self.pack_key(model), self._contents[self.recipe.data.test])
+        return digest("score-2", self.pack_key(model), self._contents[self.recipe.data.test])
 
     def _score(self, model: Model) -> dict[str, Any]:
-        test = self._file(self.recipe.data.test)
-        if self.packs:
-            self.work.require(f"pack/{model.name}", self.pack_key(model), "pack")
-            found = score_text(self.packed(model), test)
-            size = self.packed(model).stat().st_size
-        else:
-            self.require_trained(model)
-            found, size = self._simulated(model, read_text([test], self.units)), None
+        self.work.require(f"pack/{model.name}", self.pack_key(model), "pack")
+        found = score_text(self.packed(model), self._file(self.recipe.data.test))
         return {
             "model": model.name,
             "scheme": model.scheme,
@@ -143,15 +128,8 @@ class LanguageRun(Networks):
             "seed": model.seed,
             "bits_per_character": found.bits_per_character,
             "word_perplexity": found.word_perplexity,
-            "size_bytes": size,
+            "size_bytes": self.packed(model).stat().st_size,
         }
-
-    def _simulated(self, model: Model, text: Text) -> TextScore:
-        """The score of a network that has no packed form, as it is in training."""
-        network, _ = load_network(self.checkpoint(model))
-        nats = cross_entropy(network, text, self.recipe.train.steps, torch.device("cpu"))
-        count = len(text.symbols)
-        return TextScore(len(text.ends()), text.words, 0, count, log10=-nats * count / math.log(10))
 
     def rows(self) -> list[dict[str, Any]]:
         """The table: a row per network; ``delta_vs_float`` in bits, to ``float+`` of the same seed."""

@@ -91,18 +91,28 @@ def test_a_recipe_from_its_texts_to_its_table(recipe: Path, tmp_path: Path) -> N
     assert run_language_recipe(recipe, data=books, work=work) != again
 
 
-def test_a_hierarchy_is_scored_though_it_is_not_packed(recipe: Path, tmp_path: Path) -> None:
+def test_a_hierarchy_is_trained_retrained_packed_and_scored(recipe: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
     settings = (
         "model.cell=lstm",
         "model.hierarchy=b",
         "model.layers=4",
-        'retrain.schemes=["w4a8"]',
+        'retrain.schemes=["w4a8,l2.rec=w8,l3.in=w6"]',
         "retrain.epochs=1",
     )
-    rows = run_language_recipe(recipe, data=tmp_path / "books", work=tmp_path / "work", assignments=settings)
+    rows = run_language_recipe(recipe, data=tmp_path / "books", work=work, assignments=settings)
     assert [row["method"] for row in rows] == ["float", "float+", "direct", "adaptive"]
-    assert all(row["size_bytes"] is None and 0 < row["bits_per_character"] < 4 for row in rows)
-    assert not (tmp_path / "work" / "models").exists()
+    log = (work / "train" / "float-s1" / "metrics.jsonl").read_text().splitlines()
+    simulated = min(row["dev_bpc"] for row in map(json.loads, log) if "dev_bpc" in row)
+    assert rows[0]["bits_per_character"] == pytest.approx(simulated, abs=1e-4)
+    assert simulated < 2
+    facts = describe(read_model(work / "models" / f"{rows[3]['model']}.sqm"))
+    assert facts["hierarchy"] == {"kind": "b", "clock": [0, 1]}
+    bits = {(row["layer"], row["part"]): row["bits"] for row in facts["matrices"]}
+    # One group of weights becomes the two matrices of the layer above the words.
+    assert (bits["l3", "in"], bits["l3", "context"], bits["l2", "rec"], bits["l1", "in"]) == (6, 6, 8, 4)
+    shown = speechq("info", work / "models" / "float-s1.sqm").stdout
+    assert "million more per word" in shown
 
 
 def test_the_command_prints_a_table(recipe: Path, tmp_path: Path) -> None:
