@@ -15,6 +15,7 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "decoders/network_lm.h"
 
 namespace speechq::bindings {
 namespace {
@@ -23,6 +24,7 @@ using decoders::CharLm;
 using decoders::CharLmStates;
 using decoders::Decoder;
 using decoders::Hypothesis;
+using decoders::NetworkLm;
 using decoders::Ngram;
 using decoders::Stream;
 
@@ -190,6 +192,13 @@ void bind_decoder(nb::module_& m) {
   nb::class_<CharLm>(m, "CharLm");
   nb::class_<PythonCharLm, CharLm>(m, "PythonCharLm")
       .def(nb::init<nb::object, int>(), nb::arg("model"), nb::arg("row_size"));
+  nb::class_<NetworkLm, CharLm>(m, "NetworkLm")
+      .def(
+          "__init__",
+          [](NetworkLm* self, std::shared_ptr<engine::Network> network) {
+            new (self) NetworkLm(std::move(network));
+          },
+          nb::arg("network"));
 
   nb::class_<Decoder>(m, "Decoder");
   m.def("make_decoder", &make_decoder, nb::arg("kind"), nb::arg("symbols"), nb::arg("lexicon").none(),

@@ -1,6 +1,7 @@
-// A language model over units, as the decoder calls it: all new prefixes of a frame as one block.
+// A language model over units, as the decoder calls it: all prefixes of a frame that need it as one block.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -21,6 +22,9 @@ class CharLmStates {
   virtual void advance(int count, const Handle* parents, const int* units, Handle* states, float* rows) = 0;
 
   virtual void release(int count, const Handle* states) = 0;
+
+  // Of all states, those kept for reuse included; 0 where that is not known.
+  virtual std::size_t bytes() const { return 0; }
 };
 
 class CharLm {

@@ -93,8 +93,10 @@ class Stream {
   void find_units(const float* row);
   void keep_on(const float* row);
   void add(const Candidate& candidate);
+  void raise_bar();
   void extend(const float* row);
   void extend(std::int32_t parent, const float* row);
+  bool can_extend(std::int32_t parent, const float* row) const;
   void offer(std::int32_t parent, std::int32_t unit, std::int32_t slot, std::int32_t closing, double label,
              float peak);
   void select();
@@ -105,7 +107,9 @@ class Stream {
   void prune_depth();
   void advance_root();
   void commit(std::int32_t child);
-  void score_new();
+  void advance(const std::vector<std::int32_t>& nodes);
+  void score(const std::vector<std::int32_t>& nodes);
+  void release_states();
   bool separates(std::int32_t node) const { return separator_ && tree_[node].unit == separator_; }
   static std::int32_t time_before(const Node& parent, std::int32_t unit);
   void keep_times();
@@ -120,6 +124,7 @@ class Stream {
   const Fusion& fusion_;
   const int units_, separator_;
   std::unique_ptr<CharLmStates> lm_;
+  CharLmStates::Handle before_root_ = kNoState;  // while the root has no state
 
   Tree tree_;
   Alignment times_;
@@ -133,16 +138,15 @@ class Stream {
   double best_ = kImpossible, least_ = kImpossible;  // candidates below least_ cannot be selected
   std::size_t full_ = 0;                             // candidates at which least_ is looked at again
   std::vector<double> scores_;
-  std::vector<std::int32_t> extending_, child_at_, kept_, path_;
+  std::vector<std::int32_t> extending_, child_at_, kept_, path_, waiting_;
   std::vector<Candidate> candidates_;
   std::vector<Key> keys_;
   Text longer_;
-  struct NewNodes {
-    std::vector<std::int32_t> node;
+  struct LmBlock {
     std::vector<CharLmStates::Handle> parent, state;
     std::vector<int> unit;
     std::vector<float> rows;
-  } new_;
+  } lm_block_;
 };
 
 }  // namespace speechq::decoders

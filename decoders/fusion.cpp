@@ -148,8 +148,13 @@ Fusion::Most Fusion::most(const Text& text) const {
   const double unknown = ngram_ ? options_.oov_penalty : 0.0,
                unit = options_.char_bonus + hotwords_.most(text.hot);
   const double pending = char_lm_ ? text.pending + std::max(unknown, 0.0) : std::max(text.pending, unknown);
+  // The open word as it may close: known, at most 0, or unknown.
+  const bool listed = vocabulary_ && text.word != Trie::kNone && !trie_.values(text.word).empty();
+  double closed = unknown + (char_lm_ ? options_.char_lm_weight * text.word_chars : 0.0);
+  if (listed && ngram_) closed = std::max(closed, 0.0);
+  if (!listed && closed_) closed = -std::numeric_limits<double>::infinity();
   return {text.settled + unit + pending,
-          text.settled + unit + options_.word_bonus + 2 * std::max(unknown, 0.0)};
+          text.settled + unit + options_.word_bonus + closed + std::max(unknown, 0.0)};
 }
 
 Text Fusion::start() const {

@@ -19,7 +19,7 @@ void Stream::step(const float* row) {
   rebuild();
   prune_depth();
   advance_root();
-  score_new();
+  release_states();
   ++frame_;
 }
 
@@ -82,7 +82,10 @@ void Stream::add(const Candidate& candidate) {
     best_ = candidate.score;
     least_ = std::max(least_, best_ - options_.beam_threshold);
   }
-  if (candidates_.size() < full_) return;
+  if (candidates_.size() >= full_) raise_bar();
+}
+
+void Stream::raise_bar() {
   const auto beam = static_cast<std::size_t>(options_.beam);
   scores_.clear();
   for (const Candidate& one : candidates_) scores_.push_back(one.score);
@@ -94,8 +97,37 @@ void Stream::add(const Candidate& candidate) {
 void Stream::extend(const float* row) {
   if (extending_.empty()) return;
   const std::int32_t deepest = tree_[root_].depth + 2 * options_.depth;
+  waiting_.clear();
   for (const std::int32_t p : active_)
-    if (tree_[p].depth < deepest) extend(p, row);
+    if (tree_[p].depth >= deepest)
+      continue;
+    else if (lm_ && tree_[p].lm == kNoState)
+      waiting_.push_back(p);
+    else
+      extend(p, row);
+  if (waiting_.empty()) return;
+  // The character model looks at a prefix only now, when a unit would follow, and after all others have
+  // raised the bar: most prefixes are gone before.
+  if (candidates_.size() > static_cast<std::size_t>(options_.beam)) raise_bar();
+  waiting_.erase(
+      std::remove_if(waiting_.begin(), waiting_.end(), [&](std::int32_t p) { return !can_extend(p, row); }),
+      waiting_.end());
+  score(waiting_);
+  for (const std::int32_t p : waiting_) extend(p, row);
+}
+
+// Whether a unit may lead from a prefix without children into the beam, by what is known without the
+// character model.
+bool Stream::can_extend(std::int32_t p, const float* row) const {
+  const Node& parent = tree_[p];
+  const Text& text = tree_.text(p);
+  const Fusion::Most most = fusion_.most(text);
+  for (const std::int32_t unit : extending_) {
+    const double label = row[unit] + (parent.unit == unit ? parent.blank : parent.total);
+    if (label + most.within >= least_ && fusion_.continues(text, unit)) return true;
+    if (label + most.after >= least_ && fusion_.closes(text, unit)) return true;
+  }
+  return false;
 }
 
 void Stream::extend(std::int32_t p, const float* row) {
@@ -182,9 +214,6 @@ void Stream::keep_times() {
 void Stream::rebuild() {
   keep_times();
   kept_.clear();
-  new_.node.clear();
-  new_.parent.clear();
-  new_.unit.clear();
   for (const Key& key : keys_) {
     const Candidate& candidate = candidates_[key.candidate];
     std::int32_t n = candidate.node;
@@ -198,9 +227,6 @@ void Stream::rebuild() {
       fusion_.extend(tree_.text(candidate.parent), candidate.unit, closing, tree_.row(candidate.parent),
                      tree_.text(n));
       node.text_value = candidate.text_value;
-      new_.node.push_back(n);
-      new_.parent.push_back(tree_[candidate.parent].lm);
-      new_.unit.push_back(candidate.unit);
     }
     Node& node = tree_[n];
     node.label = candidate.label;
@@ -319,33 +345,42 @@ void Stream::commit(std::int32_t child) {
   const double share = 1.0 / (1.0 + tree_[root_].lost);
   committed_.push_back({node.unit, node.closed, node.slot > 0, times_[time].frame, share});
   stable_.add(fusion_, node.unit, node.closed);
+  if (lm_ && node.lm == kNoState) std::swap(before_root_, tree_[root_].lm);
   tree_[child].parent = kNil;
   tree_[root_].child = kNil;
   tree_.remove(root_);
   root_ = child;
 }
 
-// The character model looks at all new prefixes of the frame at once.
-void Stream::score_new() {
-  if (!lm_) return;
-  std::size_t count = 0;
-  for (std::size_t i = 0; i < new_.node.size(); ++i)
-    if (tree_[new_.node[i]].active) {
-      new_.node[count] = new_.node[i];
-      new_.parent[count] = new_.parent[i];
-      new_.unit[count] = new_.unit[i];
-      ++count;
-    }
-  if (count > 0) {
-    new_.state.resize(count);
-    new_.rows.resize(count * static_cast<std::size_t>(units_));
-    lm_->advance(static_cast<int>(count), new_.parent.data(), new_.unit.data(), new_.state.data(),
-                 new_.rows.data());
-    for (std::size_t i = 0; i < count; ++i) {
-      tree_[new_.node[i]].lm = new_.state[i];
-      std::copy_n(new_.rows.data() + i * static_cast<std::size_t>(units_), units_, tree_.row(new_.node[i]));
-    }
+// The character model takes one more unit for each of the nodes, into lm_block_.
+void Stream::advance(const std::vector<std::int32_t>& nodes) {
+  lm_block_.parent.clear();
+  lm_block_.unit.clear();
+  for (const std::int32_t n : nodes) {
+    lm_block_.parent.push_back(n == root_ ? before_root_ : tree_[tree_[n].parent].lm);
+    lm_block_.unit.push_back(tree_[n].unit);
   }
+  lm_block_.state.resize(nodes.size());
+  lm_block_.rows.resize(nodes.size() * static_cast<std::size_t>(units_));
+  lm_->advance(static_cast<int>(nodes.size()), lm_block_.parent.data(), lm_block_.unit.data(),
+               lm_block_.state.data(), lm_block_.rows.data());
+}
+
+void Stream::score(const std::vector<std::int32_t>& nodes) {
+  if (nodes.empty()) return;
+  advance(nodes);
+  const float* row = lm_block_.rows.data();
+  for (std::size_t i = 0; i < nodes.size(); ++i, row += units_) {
+    tree_[nodes[i]].lm = lm_block_.state[i];
+    std::copy_n(row, units_, tree_.row(nodes[i]));
+  }
+  if (before_root_ != kNoState && tree_[root_].lm != kNoState) {
+    tree_.released.push_back(before_root_);
+    before_root_ = kNoState;
+  }
+}
+
+void Stream::release_states() {
   if (!tree_.released.empty()) lm_->release(static_cast<int>(tree_.released.size()), tree_.released.data());
   tree_.released.clear();
 }

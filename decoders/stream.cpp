@@ -31,10 +31,10 @@ Stream::~Stream() = default;
 
 void Stream::begin_segment(std::int32_t unit, double label, double blank) {
   tree_.clear();
+  if (before_root_ != kNoState) tree_.released.push_back(before_root_);
+  before_root_ = kNoState;
+  release_states();
   times_.clear();
-  if (lm_ && !tree_.released.empty())
-    lm_->release(static_cast<int>(tree_.released.size()), tree_.released.data());
-  tree_.released.clear();
   committed_.clear();
   stable_ = TextWriter();
   active_.clear();
@@ -119,13 +119,26 @@ std::vector<Stream::Final> Stream::finals() {
     else
       found[count++] = next;
   found.resize(count);
+  // The model's scores of an end are not kept: whether somebody asks for them must not change the search.
+  waiting_.clear();
+  for (const Final& last : found)
+    if (lm_ && tree_[last.node].lm == kNoState && (waiting_.empty() || waiting_.back() != last.node))
+      waiting_.push_back(last.node);
+  if (!waiting_.empty()) {
+    advance(waiting_);
+    lm_->release(static_cast<int>(waiting_.size()), lm_block_.state.data());
+  }
   for (Final& last : found) {
     if (last.slot > 0) {
       last.closing = tree_.closings(last.node, fusion_);
       for (std::int32_t i = 1; i < last.slot; ++i) last.closing = tree_.next_closing(last.closing);
     }
     const Closing* closing = last.closing == kNil ? nullptr : &tree_.closing(last.closing);
-    last.whole = fusion_.finish(tree_.text(last.node), closing, tree_.row(last.node));
+    const auto place = std::lower_bound(waiting_.begin(), waiting_.end(), last.node);
+    const float* row = tree_.row(last.node);
+    if (place != waiting_.end() && *place == last.node)
+      row = lm_block_.rows.data() + (place - waiting_.begin()) * units_;
+    last.whole = fusion_.finish(tree_.text(last.node), closing, row);
     last.score = last.acoustic + fusion_.value(last.whole);
   }
   found.erase(
@@ -215,7 +228,8 @@ std::vector<Hypothesis> Stream::finish(int count) {
 
 std::size_t Stream::bytes() const {
   return tree_.bytes() + times_.bytes() + active_.capacity() * sizeof(std::int32_t) +
-         candidates_.capacity() * sizeof(Candidate) + keys_.capacity() * sizeof(Key);
+         candidates_.capacity() * sizeof(Candidate) + keys_.capacity() * sizeof(Key) +
+         (lm_ ? lm_->bytes() : 0);
 }
 
 }  // namespace speechq::decoders

@@ -37,9 +37,9 @@ void Tree::remove(std::int32_t node) {
     free_closing_ = i;
     i = next;
   }
-  if (gone.lm >= 0) released.push_back(gone.lm);
+  if (gone.lm != kNoState) released.push_back(gone.lm);
   gone.active = false;
-  gone.lm = -1;
+  gone.lm = kNoState;
   gone.next = free_;
   free_ = node;
   --count_;
@@ -47,7 +47,7 @@ void Tree::remove(std::int32_t node) {
 
 void Tree::clear() {
   for (Node& node : nodes_)
-    if (node.lm >= 0) released.push_back(node.lm);
+    if (node.lm != kNoState) released.push_back(node.lm);
   nodes_.clear();
   texts_.clear();
   rows_.clear();

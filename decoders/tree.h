@@ -12,6 +12,7 @@
 namespace speechq::decoders {
 
 constexpr std::int32_t kNil = -1;
+constexpr CharLmStates::Handle kNoState = -1;
 
 struct Node {
   // Log-probability that the frames so far spell the prefix, ending in its last label, in a blank, in either;
@@ -30,9 +31,9 @@ struct Node {
   std::int32_t closed = kNil;    // the word that closed before the unit, where the vocabulary is closed
   std::int32_t closings = kNil;  // first of the list
   std::int32_t depth = 0;
-  CharLmStates::Handle lm = -1;
-  std::int64_t kept = -1;  // the last frame that kept it in the beam
-  bool active = false;     // in the beam
+  CharLmStates::Handle lm = kNoState;  // once the model has looked at the prefix; then it has a row too
+  std::int64_t kept = -1;              // the last frame that kept it in the beam
+  bool active = false;                 // in the beam
 
   std::int32_t time() const { return label >= blank ? in_label : in_blank; }
 };

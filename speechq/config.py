@@ -329,7 +329,8 @@ def _keys(schema: type[Section], path: tuple[Any, ...]) -> list[str]:
     return list(section.model_fields)
 
 
-def _explain(schema: type[Section], error: ValidationError, where: str) -> str:
+def explain(schema: type[Section], error: ValidationError, where: str) -> str:
+    """A line for every wrong key of ``where``, with what was expected."""
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "(top level)"
@@ -438,7 +439,7 @@ def _validated(schema: type[_Schema], tree: dict[str, Any], path: Path) -> _Sche
     try:
         return schema.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(_explain(schema, error, str(path))) from error
+        raise ConfigError(explain(schema, error, str(path))) from error
 
 
 def digest(*parts: Any) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from speechq import _native
 from speechq.errors import ConfigError, DataError, ModelError
+from speechq.runtime.char_model import CharModel
 from speechq.runtime.lexicon import Lexicon, lexicon_entries
 from speechq.text.units import PIECE_SPACE, UnitKind, Units
 
@@ -90,8 +91,9 @@ class BeamDecoder:
 
     ``lexicon`` closes the vocabulary: a file (a word per line, with its spelling in units behind it if that
     is not the word itself), a list of words, or a mapping from words to one or several spellings. ``ngram``:
-    an ARPA or KenLM file, or a :class:`WordNgram`. ``hotwords``: phrases or (phrase, boost) pairs; a boost is
-    added to the score at every occurrence, 5 unless told.
+    an ARPA or KenLM file, or a :class:`WordNgram`. ``char_lm``: the file of a packed model with the same
+    units, a :class:`CharModel`, or a :class:`CharLm`. ``hotwords``: phrases or (phrase, boost) pairs; a boost
+    is added to the score at every occurrence, 5 unless told.
 
     ``beam`` prefixes are kept per frame, none worse than the best by more than ``beam_threshold``; at most
     ``depth`` units stay undecided behind the best prefix. Units whose log-probability is below the frame's
@@ -100,7 +102,7 @@ class BeamDecoder:
     weight 0 a character model is left out, and an n-gram gives only its vocabulary.
 
     Raises ConfigError for options that are not valid, DataError for a lexicon or hotword that does not fit
-    the units, ModelError for an n-gram that cannot be read.
+    the units, ModelError for a language model that cannot be read and a character model with other units.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class BeamDecoder:
         *,
         lexicon: Lexicon | None = None,
         ngram: str | os.PathLike[str] | WordNgram | None = None,
-        char_lm: CharLm | _native.CharLm | None = None,
+        char_lm: str | os.PathLike[str] | CharModel | CharLm | None = None,
         beam: int = 64,
         beam_threshold: float = 20.0,
         depth: int = 60,
@@ -143,7 +145,7 @@ class BeamDecoder:
                 symbols=list(self.units.symbols),
                 lexicon=entries,
                 ngram=None if ngram is None else ngram.native,
-                char_lm=_char_lm(char_lm, len(self.units)),
+                char_lm=_native_char_lm(char_lm, self.units),
                 hotwords=_boosts(hotwords or ()),
                 **options,
             )
@@ -224,12 +226,20 @@ def _boosts(hotwords: Iterable[str | tuple[str, float]]) -> list[tuple[str, floa
     return list({" ".join(phrase.split()): float(boost) for phrase, boost in pairs}.items())
 
 
-def _char_lm(char_lm: Any, units: int) -> Any:
-    if char_lm is None or isinstance(char_lm, _native.CharLm):
-        return char_lm
+def _native_char_lm(char_lm: Any, units: Units) -> Any:
+    if char_lm is None:
+        return None
+    if isinstance(char_lm, str | os.PathLike):
+        char_lm = CharModel(char_lm)
+    if isinstance(char_lm, CharModel):
+        char_lm.check(units)
+        return char_lm.native
     if not (hasattr(char_lm, "start") and hasattr(char_lm, "advance")):
-        raise ConfigError(f"char_lm: {char_lm!r} is no character model; expected start() and advance()")
-    return _native.PythonCharLm(char_lm, units)
+        raise ConfigError(
+            f"char_lm: {char_lm!r} is no character model; expected a file, a CharModel, or an object with "
+            "start() and advance()"
+        )
+    return _native.PythonCharLm(char_lm, len(units))
 
 
 def _units_of(symbols: Sequence[str]) -> Units:
