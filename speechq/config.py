@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -236,23 +236,6 @@ class EvaluateConfig(Section):
     stream: bool = Field(True, description="also score the test set as one concatenated stream")
 
 
-class Recipe(Section):
-    """A whole recipe, as read from ``recipe.yaml``."""
-
-    name: str
-    data: DataConfig
-    model: ModelConfig = ModelConfig()
-    train: TrainConfig = TrainConfig()
-    retrain: RetrainConfig = RetrainConfig()
-    sensitivity: SensitivityConfig = SensitivityConfig()
-    evaluate: EvaluateConfig = EvaluateConfig()
-
-    @model_validator(mode="after")
-    def _retraining(self) -> Recipe:
-        _check_retraining(self.train, self.retrain)
-        return self
-
-
 class TextConfig(Section):
     """What a language model is trained and scored on: texts, plain or gzip, one sentence a line."""
 
@@ -294,6 +277,67 @@ class TextTrainConfig(LoopConfig):
     )
 
 
+class NgramConfig(Section):
+    """The word n-gram of a recipe's text."""
+
+    order: int = Field(3, ge=2, le=6)
+    prune: tuple[int, ...] = Field(
+        (), description="n-grams that occur at most so often are left out: one number per order"
+    )
+    discount_fallback: bool = Field(False, description="discount 0.5, 1, 1.5 where the text is too small")
+    bits: int = Field(8, ge=2, le=25, description="of each probability and back-off in the file")
+
+
+class CharLmConfig(Section):
+    """The character model of a recipe's text: what a language recipe says, or that of the folder
+    ``recipe`` with the keys that are given here instead."""
+
+    model: LanguageModelConfig = LanguageModelConfig()
+    train: TextTrainConfig = TextTrainConfig()
+    retrain: FixedPointConfig = FixedPointConfig()
+
+    @model_validator(mode="after")
+    def _retraining(self) -> CharLmConfig:
+        _check_retraining(self.train, self.retrain)
+        return self
+
+
+class LmConfig(Section):
+    """Language models for the decoders, and the text they learn."""
+
+    transcripts: bool = Field(True, description="the training transcripts belong to the text")
+    texts: tuple[Path, ...] = Field((), description="more text, one sentence a line, plain or gzip")
+    ngram: NgramConfig = NgramConfig()
+    char: CharLmConfig | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> LmConfig:
+        if not self.transcripts and not self.texts:
+            raise ValueError("there is no text: give texts, or transcripts: true")
+        return self
+
+
+DecoderName = Literal["ngram", "char", "char+ngram"]
+
+
+class DecodersConfig(Section):
+    """Beam searches beside greedy decoding. A network is named as ``float+`` or ``w4a8-adaptive``, without
+    its seed; a scheme alone stands for its retrained networks."""
+
+    use: tuple[DecoderName, ...] = ()
+    models: tuple[str, ...] = Field((), description="acoustic networks that they are evaluated for")
+    char_lms: tuple[str, ...] = Field((), description="character models, each a decoder of its own")
+    beam: int = Field(32, ge=1, le=1_000_000)
+
+
+class TuneConfig(Section):
+    """Finding the weights of the decoders on dev."""
+
+    rounds: int = Field(6, ge=1, description="times that dev is decoded")
+    utterances: int = Field(0, ge=0, description="of dev, the first so many; 0: all")
+    seed: int = 1
+
+
 class LanguageRecipe(Section):
     """The recipe of a language model."""
 
@@ -307,6 +351,38 @@ class LanguageRecipe(Section):
     @model_validator(mode="after")
     def _retraining(self) -> LanguageRecipe:
         _check_retraining(self.train, self.retrain)
+        return self
+
+
+class Recipe(Section):
+    """A whole recipe, as read from ``recipe.yaml``."""
+
+    name: str
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    retrain: RetrainConfig = RetrainConfig()
+    sensitivity: SensitivityConfig = SensitivityConfig()
+    lm: LmConfig | None = None
+    decoders: DecodersConfig = DecodersConfig()
+    tune: TuneConfig = TuneConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="after")
+    def _retraining(self) -> Recipe:
+        _check_retraining(self.train, self.retrain)
+        return self
+
+    @model_validator(mode="after")
+    def _language_models(self) -> Recipe:
+        if self.decoders.use and self.lm is None:
+            raise ValueError("decoders.use: needs the section lm, which says what language models to make")
+        if any("char" in name for name in self.decoders.use) and (
+            self.lm is None or self.lm.char is None or not self.decoders.char_lms
+        ):
+            raise ValueError(
+                "decoders.use: the decoders char and char+ngram need lm.char and decoders.char_lms"
+            )
         return self
 
 
@@ -325,7 +401,8 @@ def _keys(schema: type[Section], path: tuple[Any, ...]) -> list[str]:
     """The keys of the section of a recipe in which ``path`` ends."""
     section: Any = schema
     for part in path[:-1]:
-        section = section.model_fields[part].annotation
+        kind = section.model_fields[part].annotation
+        section = next((one for one in get_args(kind) if one is not type(None)), kind)
     return list(section.model_fields)
 
 
@@ -372,6 +449,8 @@ _PATHS = (
     ("data", "augment", "noise_folder"),
     ("data", "options", "noise_folder"),
     ("data", "options", "room_folder"),
+    ("lm", "texts"),
+    ("lm", "char", "recipe"),
 )
 
 
@@ -381,8 +460,12 @@ def _anchor_paths(tree: dict[str, Any], folder: Path) -> None:
         node: Any = tree
         for part in parts:
             node = node.get(part) if isinstance(node, dict) else None
-        if isinstance(node, dict) and isinstance(node.get(last), str):
+        if not isinstance(node, dict):
+            continue
+        if isinstance(node.get(last), str):
             node[last] = str(folder / Path(node[last]).expanduser())
+        elif isinstance(node.get(last), list):
+            node[last] = [str(folder / Path(str(one)).expanduser()) for one in node[last]]
 
 
 def load_recipe(
@@ -396,6 +479,7 @@ def load_recipe(
     path, tree = _read_recipe(folder, assignments, data)
     if tree.get("task") == "language":
         raise ConfigError(f"{path}: the recipe of a language model; run it with speechq lm train")
+    _include_language_recipe(tree)
     return _validated(Recipe, tree, path)
 
 
@@ -407,6 +491,20 @@ def load_language_recipe(
     if "task" not in tree:
         raise ConfigError(f"{path}: no recipe of a language model, which has the key task: language")
     return _validated(LanguageRecipe, tree, path)
+
+
+def _include_language_recipe(tree: dict[str, Any]) -> None:
+    """``lm.char.recipe`` stands for the networks of a language recipe; other keys of ``lm.char`` go first."""
+    section = tree.get("lm")
+    char = section.get("char") if isinstance(section, dict) else None
+    if not isinstance(char, dict) or "recipe" not in char:
+        return
+    folder = char.pop("recipe")
+    load_language_recipe(folder)  # mistakes in it are named with its own path
+    _, other = _read_recipe(folder, (), None)
+    for name in ("model", "train", "retrain"):
+        if isinstance(own := char.get(name, {}), dict):
+            char[name] = {**other.get(name, {}), **own}
 
 
 def _read_recipe(

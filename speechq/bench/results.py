@@ -37,13 +37,19 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recognized utterance; ``duration`` in seconds, texts normalized, phones separated by spaces."""
+    """One recognized utterance; ``duration`` in seconds, texts normalized, phones separated by spaces.
+
+    ``words`` (text, start, end, confidence) of the hypothesis, empty if the decoder gives none; ``times``:
+    true start and end of every word of the reference, empty if they are not known. All in seconds.
+    """
 
     id: str
     corpus: str
     reference: str
     hypothesis: str
     duration: float
+    words: tuple[tuple[str, float, float, float], ...] = ()
+    times: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,9 @@ class EvaluationResult:
     ``rtf`` is processor seconds per second of audio, network and decoder without features; ``file`` is
     relative to the work folder. In mode ``stream`` the test set was one endless recording and ``utterances``
     has a single entry. With unit ``phone`` the texts are phone labels, folded to ``fold`` classes before they
-    are compared (None: not). ``arithmetic`` is that of the engine (docs/fixed-point.md).
+    are compared (None: not). ``arithmetic`` is that of the engine (docs/fixed-point.md). ``total_bytes``
+    counts the language models too (0: as ``size_bytes``); ``unknown_words`` are those of the references that
+    are not in the text of the language models.
     """
 
     model: str
@@ -71,6 +79,8 @@ class EvaluationResult:
     unit: str = "word"
     fold: Literal[48, 39] | None = 39
     arithmetic: Arithmetic = "hybrid"
+    total_bytes: int = 0
+    unknown_words: tuple[str, ...] = ()
 
     @property
     def family(self) -> str:

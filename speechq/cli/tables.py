@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from speechq.bench.formatting import size
+from speechq.lm.tune import Tuned
 
 _WIDEST = 1000
 _FACTS = ("recipe", "corpus", "method", "seed", "commit")
@@ -63,6 +64,17 @@ def show_language_models(rows: Sequence[Mapping[str, Any]]) -> None:
             f"{row['word_perplexity']:,.1f}",
             f"{row['size_bytes']:,}",
         )
+    show(table)
+
+
+def show_tuning(found: Tuned) -> None:
+    """Print the rounds of ``speechq tune``, the one that was taken in bold."""
+    table = Table()
+    for name in ("Round", *found.before.weights, "Dev error rate %"):
+        table.add_column(name, justify="right")
+    for number, one in enumerate(found.rounds, 1):
+        cells = [str(number), *(f"{value:.2f}" for value in one.weights.values()), f"{100 * one.rate:.2f}"]
+        table.add_row(*cells, style="bold" if one is found.after else "")
     show(table)
 
 

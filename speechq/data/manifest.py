@@ -1,7 +1,8 @@
 """Manifests: one JSON object a line, ``{"id", "audio", "duration", "text", "speaker"}``.
 
 Audio paths are relative to the manifest's folder.
-Optional keys: ``"corpus"`` and ``"phones": [[label, start_s, end_s], ...]``. Other keys are ignored.
+Optional keys: ``"corpus"``, and as true alignments ``"phones"`` and ``"words"``, each ``[[label, start_s,
+end_s], ...]``. Other keys are ignored.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _MOST_SHOWN = 20
 
 @dataclass(frozen=True)
 class Utterance:
-    """One transcribed recording. ``duration`` in seconds; ``phones`` are ``(label, start_s, end_s)``."""
+    """One transcribed recording. ``duration`` in seconds; alignments are ``(label, start_s, end_s)``."""
 
     id: str
     audio: Path
@@ -32,6 +33,7 @@ class Utterance:
     speaker: str
     corpus: str = ""
     phones: tuple[tuple[str, float, float], ...] = ()
+    words: tuple[tuple[str, float, float], ...] = ()
 
 
 def read_manifest(
@@ -93,8 +95,9 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
         }
         if utterance.corpus:
             value["corpus"] = utterance.corpus
-        if utterance.phones:
-            value["phones"] = [list(phone) for phone in utterance.phones]
+        for key, rows in (("phones", utterance.phones), ("words", utterance.words)):
+            if rows:
+                value[key] = [list(row) for row in rows]
         lines.append(json.dumps(value, ensure_ascii=False) + "\n")
     write_text(target, "".join(lines))
 
@@ -136,8 +139,11 @@ def _parse(line: str) -> tuple[list[str], dict[str, Any]]:
         found.append(f"'duration' must be a number of seconds, not {json.dumps(value['duration'])}")
     elif value["duration"] <= 0:
         found.append(f"'duration' must be above 0 seconds, not {value['duration']}")
-    if not _are_phones(value.get("phones", [])):
-        found.append("'phones' must be a list of [label, start in seconds, end in seconds] with start <= end")
+    for key in ("phones", "words"):
+        if not _are_intervals(value.get(key, [])):
+            found.append(
+                f"{key!r} must be a list of [label, start in seconds, end in seconds] with start <= end"
+            )
     return found, value
 
 
@@ -145,7 +151,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _are_phones(value: object) -> bool:
+def _are_intervals(value: object) -> bool:
     return isinstance(value, list) and all(
         isinstance(row, list)
         and len(row) == 3
@@ -165,8 +171,13 @@ def _utterance(value: dict[str, Any], folder: Path) -> Utterance:
         text=value["text"],
         speaker=value["speaker"],
         corpus=value.get("corpus", ""),
-        phones=tuple((label, float(start), float(end)) for label, start, end in value.get("phones", [])),
+        phones=_intervals(value.get("phones", [])),
+        words=_intervals(value.get("words", [])),
     )
+
+
+def _intervals(rows: list[Any]) -> tuple[tuple[str, float, float], ...]:
+    return tuple((label, float(start), float(end)) for label, start, end in rows)
 
 
 def _relative(audio: Path, folder: Path) -> str:

@@ -28,7 +28,7 @@ def compare(
     """Greedy error rates of both on ``dataset``, each utterance from a zero state."""
     network, info = load_network(checkpoint)
     simulated = score(network, dataset, list(references), info.units, torch.device("cpu")).wer
-    texts, _ = recognize(packed, dataset)
+    texts = recognize(packed, dataset)
     counts = (word_errors(spoken, found) for spoken, found in zip(references, texts, strict=True))
     rate = sum(counts, ErrorCounts()).rate
     unit = "phone" if info.units.kind == "phones" else "word"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -16,10 +17,13 @@ from speechq.data.features import FRAME_SECONDS, stack_frames
 from speechq.data.manifest import Utterance
 from speechq.data.shards import FloatArray
 from speechq.errors import ModelError
+from speechq.lm.speech import frame_seconds
 from speechq.recipes.provenance import run_facts
+from speechq.runtime.decoder_settings import TimedWord
 from speechq.runtime.engine import Engine
-from speechq.runtime.greedy import Decoder, GreedyDecoder
+from speechq.runtime.greedy import GreedyDecoder
 from speechq.runtime.model_file import read_model
+from speechq.runtime.model_folder import ModelFiles
 
 BLOCK = 16  # frames per weight read
 
@@ -51,49 +55,102 @@ def runs_integer(path: Path) -> bool:
     return True
 
 
-def recognize(
-    path: Path,
-    dataset: Dataset,
-    decoder: Decoder | None = None,
-    *,
-    stream: bool = False,
-    arithmetic: Arithmetic = "hybrid",
-) -> tuple[list[str], float]:
-    """Texts of all utterances, or of the concatenated set, and processor seconds of network and decoder.
+@dataclass(frozen=True)
+class Outputs:
+    """Log-probabilities float32 [frames, symbols] of utterances, and processor seconds of the network."""
 
-    One thread runs one stream at a time, ``BLOCK`` frames per weight read: each utterance, or with
-    ``stream`` the whole set, goes through a state of its own. The seconds are those that this thread
-    computed, so other programs on the machine do not count; nor do loading the model and the features.
+    log_probs: list[FloatArray]
+    seconds: float
+
+
+def run_network(
+    path: Path, dataset: Dataset, *, stream: bool = False, arithmetic: Arithmetic = "hybrid"
+) -> Outputs:
+    """What the packed model ``path`` gives for every utterance, or with ``stream`` for all as one.
+
+    One thread runs one stream at a time, ``BLOCK`` frames per weight read. The seconds are those that this
+    thread computed, so other programs on the machine do not count; nor do loading the model and the features.
     """
     engine = Engine(path, mode=arithmetic, threads=1, block=BLOCK)
-    decoder = decoder or GreedyDecoder(read_model(path).units)
     streams = [network_input(dataset, item) for item in range(len(dataset))]
     if stream:
         streams = [np.concatenate(streams)]
     begun = time.thread_time()
-    texts = [decoder.decode(engine.forward([frames])[0]) for frames in streams]
-    return texts, time.thread_time() - begun
+    log_probs = [engine.forward([frames])[0] for frames in streams]
+    return Outputs(log_probs, time.thread_time() - begun)
+
+
+def recognize(path: Path, dataset: Dataset) -> list[str]:
+    """Texts of all utterances by greedy decoding."""
+    decoder = GreedyDecoder(read_model(path).units)
+    return [decoder.decode(log_probs) for log_probs in run_network(path, dataset).log_probs]
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """Texts, their words with times and confidence (none from greedy decoding), processor seconds."""
+
+    texts: list[str]
+    words: list[tuple[TimedWord, ...]]
+    seconds: float
+
+
+def decode(outputs: Outputs, files: ModelFiles) -> Recognition:
+    """Decode with the decoder of a model's files."""
+    model = read_model(files.acoustic)
+    decoder = files.decoder(model.units)
+    seconds_per_frame = frame_seconds(model)
+    texts: list[str] = []
+    words: list[tuple[TimedWord, ...]] = []
+    begun = time.thread_time()
+    for log_probs in outputs.log_probs:
+        if isinstance(decoder, GreedyDecoder):
+            texts.append(decoder.decode(log_probs))
+            words.append(())
+        else:
+            best = decoder.decode(log_probs, 1)[0]
+            texts.append(best.text)
+            words.append(tuple(files.calibrated.timed(best.words, seconds_per_frame)))
+    return Recognition(texts, words, time.thread_time() - begun)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """How a test set was recognized: the ``decoder`` of the table, its files, the arithmetic of the engine.
+
+    ``mode`` is ``utterance`` or ``stream``; ``vocabulary``: the words that the language models know, None
+    where there are none.
+    """
+
+    files: ModelFiles
+    decoder: str = "greedy"
+    mode: str = "utterance"
+    arithmetic: Arithmetic = "hybrid"
+    vocabulary: frozenset[str] | None = None
 
 
 def evaluate_model(
     work: Path,
-    path: Path,
     model: Named,
-    mode: str,
+    how: Decoded,
+    outputs: Outputs,
     test: Sequence[Utterance],
-    dataset: Dataset,
+    audio: float,
     fold: Literal[48, 39] | None,
-    arithmetic: Arithmetic = "hybrid",
 ) -> None:
-    """Recognize ``test`` with the model file ``path`` and write the result that tables are made of."""
-    texts, seconds = recognize(path, dataset, stream=mode == "stream", arithmetic=arithmetic)
-    units = read_model(path).units
-    audio = dataset.seconds()
-    if mode == "stream":
+    """Decode ``outputs`` of ``test``, ``audio`` seconds, and write the result that tables are made of."""
+    found = decode(outputs, how.files)
+    units = read_model(how.files.acoustic).units
+    if how.mode == "stream":
         joined = " ".join(u.text for u in test)
-        rows = [Recognized("all", "all", joined, texts[0], round(audio, 3))]
+        rows = [Recognized("all", "all", joined, found.texts[0], round(audio, 3))]
     else:
-        rows = [Recognized(u.id, u.corpus, u.text, t, u.duration) for u, t in zip(test, texts, strict=True)]
+        rows = [
+            Recognized(u.id, u.corpus, u.text, text, u.duration, _plain(words), _true_times(u))
+            for u, text, words in zip(test, found.texts, found.words, strict=True)
+        ]
+    unknown = set() if how.vocabulary is None else {w for row in rows for w in row.reference.split()}
+    packed = work / "models" / f"{model.name}.sqm"
     write_result(
         work,
         EvaluationResult(
@@ -101,19 +158,32 @@ def evaluate_model(
             scheme=model.scheme,
             method=model.method,
             seed=model.seed,
-            decoder="greedy",
+            decoder=how.decoder,
             split="test",
-            mode=mode,
-            size_bytes=path.stat().st_size,
-            rtf=round(seconds / max(audio, FRAME_SECONDS), 6),
+            mode=how.mode,
+            size_bytes=packed.stat().st_size,
+            total_bytes=how.files.size_bytes,
+            rtf=round((outputs.seconds + found.seconds) / max(audio, FRAME_SECONDS), 6),
             commit=str(run_facts()["commit"]),
-            file=str(path.relative_to(work)),
+            file=str(how.files.acoustic.relative_to(work)),
             utterances=tuple(rows),
             unit="phone" if units.kind == "phones" else "word",
             fold=fold,
-            arithmetic=arithmetic,
+            arithmetic=how.arithmetic,
+            unknown_words=tuple(sorted(unknown - (how.vocabulary or frozenset()))),
         ),
     )
+
+
+def _plain(words: Sequence[TimedWord]) -> tuple[tuple[str, float, float, float], ...]:
+    return tuple((w.text, round(w.start, 3), round(w.end, 3), round(w.confidence, 4)) for w in words)
+
+
+def _true_times(utterance: Utterance) -> tuple[tuple[float, float], ...]:
+    """Start and end of every word of the reference, if the alignment has just these words."""
+    if [word for word, _, _ in utterance.words] != utterance.text.split():
+        return ()
+    return tuple((round(start, 3), round(end, 3)) for _, start, end in utterance.words)
 
 
 def write_sample_of(work: Path, path: Path, test: Sequence[Utterance], dataset: Dataset) -> None:

@@ -17,7 +17,7 @@ from speechq.nn.language import make_language_model
 from speechq.nn.stack import Network
 from speechq.recipes.networks import Networks
 from speechq.recipes.plan import Model, check_schemes
-from speechq.recipes.run import run_stages
+from speechq.recipes.run_stages import run_stages
 from speechq.text.units import Units
 from speechq.train import distributed
 from speechq.train.checkpoint import NetworkInfo

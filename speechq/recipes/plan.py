@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from speechq.bench.formatting import family
 from speechq.config import LanguageRecipe, Recipe
 from speechq.errors import ConfigError
 from speechq.quant.scheme import parse_scheme
@@ -38,6 +40,21 @@ def planned_models(recipe: Recipe | LanguageRecipe) -> list[Model]:
                 models.append(Model(name, scheme, method, seed, start))
                 start = name if method == "gradual" else base
     return models
+
+
+def named_models(models: Sequence[Model], name: str, key: str) -> list[Model]:
+    """The networks called ``name``, without the seed; a scheme alone stands for its retrained networks.
+
+    ConfigError naming the ``key`` of the recipe if there is none.
+    """
+    found = [model for model in models if family(model.name) == name]
+    if not found:
+        retrained = [model for model in models if model.method not in ("float", "float+", "direct")]
+        found = [model for model in retrained if model.scheme == name]
+    if not found:
+        names = ", ".join(dict.fromkeys(family(model.name) for model in models))
+        raise ConfigError(f"{key}: there is no network {name!r}; the recipe makes {names}")
+    return found
 
 
 def check_schemes(recipe: Recipe | LanguageRecipe) -> None:

@@ -1,11 +1,12 @@
-"""The stages of a recipe: prepare, train, retrain, pack, evaluate, report."""
+"""The stages of a recipe: prepare, train, retrain, lm, pack, tune, evaluate, report."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -18,17 +19,38 @@ from speechq.files import write_json
 from speechq.nn.acoustic import AcousticModel
 from speechq.nn.stack import Network
 from speechq.progress import say
-from speechq.recipes import sensitivity
+from speechq.recipes import sensitivity, tuning
 from speechq.recipes.compare import compare, sentence, warning
 from speechq.recipes.corpus import Corpus
-from speechq.recipes.evaluate import evaluate_model, runs_integer, write_sample_of
+from speechq.recipes.evaluate import (
+    Decoded,
+    Outputs,
+    evaluate_model,
+    run_network,
+    runs_integer,
+    write_sample_of,
+)
+from speechq.recipes.language_models import LanguageModels
 from speechq.recipes.networks import Networks
 from speechq.recipes.plan import Model
 from speechq.recipes.provenance import run_facts
 from speechq.runtime.model_file import read_model
+from speechq.runtime.model_folder import find_model
 from speechq.train.checkpoint import NetworkInfo
 from speechq.train.retrain import Sample, calibration_batch, weight_bits
 from speechq.train.speech import SpeechJob
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Something to be recognized: greedily, or with the beam search ``decoding``."""
+
+    name: str
+    key: str
+    model: Model
+    decoding: tuning.Decoding | None
+    mode: str = "utterance"
+    arithmetic: Arithmetic = "hybrid"
 
 
 class Run(Networks):
@@ -39,6 +61,8 @@ class Run(Networks):
     def __init__(self, recipe: Recipe, folder: Path) -> None:
         super().__init__(recipe, folder)
         self.corpus = Corpus(recipe, self.work)
+        self.language = None if recipe.lm is None else LanguageModels(recipe.lm, self.work, self.corpus)
+        self._outputs: tuple[tuple[str, str, str, Arithmetic], Outputs] | None = None
 
     @property
     def splits(self) -> dict[str, list[Utterance]]:
@@ -116,33 +140,69 @@ class Run(Networks):
         if (text := warning(comparison)) is not None:
             say(f"{model.name}: {sentence(comparison)}; {text}")
 
-    def _evaluations(self) -> Iterator[tuple[str, str, Model, str, Arithmetic]]:
-        """``(name, key, model, mode, arithmetic)`` of all that is to be recognized."""
+    # lm and tune
+
+    def lm(self) -> None:
+        """Text, n-gram and character model, if the recipe has any."""
+        if self.language is not None:
+            self.language.make()
+
+    def tune(self) -> None:
+        """Weights of the decoders, found on dev with the packed models."""
+        tuning.tune_all(self)
+
+    def outputs(
+        self, split: str, model: Model, mode: str = "utterance", arithmetic: Arithmetic = "hybrid"
+    ) -> Outputs:
+        """What the packed model gives for a split; all decoders of a network share it."""
+        wanted = (split, model.name, mode, arithmetic)
+        if self._outputs is None or self._outputs[0] != wanted:
+            self.work.require(f"pack/{model.name}", self.pack_key(model), "pack")
+            stream = mode == "stream"
+            found = run_network(
+                self.packed(model), self.datasets[split], stream=stream, arithmetic=arithmetic
+            )
+            self._outputs = wanted, found
+        return self._outputs[1]
+
+    # evaluate
+
+    @property
+    def fold(self) -> Literal[48, 39] | None:
+        """Classes that phones are folded to before they are scored."""
+        fold = self.recipe.evaluate.fold_phones
+        return None if fold == 0 else fold
+
+    def _evaluations(self) -> Iterator[Evaluation]:
+        """All that is to be recognized: every network greedily, some with beam search."""
         config = self.recipe.evaluate
+        decodings = tuning.planned(self)
         for model in self.models:
             ways: list[tuple[str, str, Arithmetic]] = [("", "utterance", "hybrid")]
             if config.stream and model.method != "direct":
                 ways.append((".stream", "stream", "hybrid"))
             if runs_integer(self.packed(model)):
                 ways.append((".integer", "utterance", "integer"))
+            vocabulary = [self.language.text_key] if self.language is not None and decodings else []
             for suffix, mode, arithmetic in ways:
-                key = digest("evaluate-2", self.train_key(model), config.fold_phones, mode, arithmetic)
-                yield model.name + suffix, key, model, mode, arithmetic
+                facts = [config.fold_phones, mode, arithmetic, *vocabulary]
+                key = digest("evaluate-3", self.train_key(model), *facts)
+                yield Evaluation(model.name + suffix, key, model, None, mode, arithmetic)
+            for decoding in (one for one in decodings if one.model == model):
+                key = digest("evaluate-3", tuning.tune_key(self, decoding), config.fold_phones)
+                yield Evaluation(f"{model.name}.{decoding.name}", key, model, decoding)
 
     def evaluate(self) -> None:
         """Recognize the test set with every packed model, utterance by utterance and as one stream; models
-        that integer mode can run, also in that mode."""
-        fold = None if self.recipe.evaluate.fold_phones == 0 else self.recipe.evaluate.fold_phones
+        that integer mode can run, also in that mode; and with the beam searches of the recipe."""
         self._drop_unplanned()
-        for name, key, model, mode, arithmetic in self._evaluations():
+        for one in self._evaluations():
 
-            def make(folder: Path, m: Model = model, how: str = mode, by: Arithmetic = arithmetic) -> None:
-                self.work.require(f"pack/{m.name}", self.pack_key(m), "pack")
-                test = self.splits["test"], self.datasets["test"]
-                evaluate_model(self.folder, self.packed(m), m, how, *test, fold, by)
+            def make(folder: Path, e: Evaluation = one) -> None:
+                self._evaluate(e)
 
-            result = self.folder / "evaluate" / name / "result.json"
-            self.work.unit(f"evaluate/{name}", key, make, outputs=[result])
+            result = self.folder / "evaluate" / one.name / "result.json"
+            self.work.unit(f"evaluate/{one.name}", one.key, make, outputs=[result])
         best = min(self.models, key=lambda m: (m.method == "direct", weight_bits(m.scheme)))
 
         def sample(folder: Path) -> None:
@@ -152,9 +212,21 @@ class Run(Networks):
         self.work.unit("sample", key, sample, outputs=[self.folder / "sample.npz"])
         sensitivity.measure(self)
 
+    def _evaluate(self, one: Evaluation) -> None:
+        self.work.require(f"pack/{one.model.name}", self.pack_key(one.model), "pack")
+        files, decoder = find_model(self.packed(one.model)), "greedy"
+        if one.decoding is not None:
+            self.work.require(one.decoding.unit, tuning.tune_key(self, one.decoding), "tune")
+            files, decoder = find_model(self.folder / one.decoding.unit), one.decoding.name
+        known = self.language.vocabulary if self.language is not None and tuning.planned(self) else None
+        how = Decoded(files, decoder, one.mode, one.arithmetic, known)
+        outputs = self.outputs("test", one.model, one.mode, one.arithmetic)
+        seconds = self.datasets["test"].seconds()
+        evaluate_model(self.folder, one.model, how, outputs, self.splits["test"], seconds, self.fold)
+
     def _drop_unplanned(self) -> None:
         """Results of networks that the recipe no longer names would stand in its table."""
-        planned = {name for name, *_ in self._evaluations()}
+        planned = {one.name for one in self._evaluations()}
         for folder in sorted((self.folder / "evaluate").glob("[!.]*")):
             if folder.is_dir() and folder.name not in planned:
                 say(f"evaluate: {folder.name} is not in the recipe any more; its result is removed")
@@ -162,7 +234,7 @@ class Run(Networks):
 
     def report(self) -> None:
         """``run.json`` and ``report.html``, from what was evaluated."""
-        evaluations = [(name, key) for name, key, *_ in self._evaluations()]
+        evaluations = [(one.name, one.key) for one in self._evaluations()]
         for name, key in evaluations:
             self.work.require(f"evaluate/{name}", key, "evaluate")
         outputs = [self.folder / "report.html", self.folder / "run.json"]
@@ -174,7 +246,8 @@ class Run(Networks):
 
     def _report(self, recipe: dict[str, Any]) -> None:
         stages = {
-            name: round(self.work.seconds(name), 1) for name in ("prepare", "train", "pack", "evaluate")
+            name: round(self.work.seconds(name), 1)
+            for name in ("prepare", "train", "lm", "pack", "tune", "evaluate")
         }
         hours = {name: sum(u.duration for u in split) / 3600 for name, split in self.splits.items()}
         facts = {

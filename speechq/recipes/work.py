@@ -15,7 +15,7 @@ from speechq.files import write_json
 from speechq.progress import say
 from speechq.train import distributed
 
-STAGES = ("prepare", "train", "retrain", "pack", "evaluate", "report")
+STAGES = ("prepare", "train", "retrain", "lm", "pack", "tune", "evaluate", "report")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Work:
 
     def seconds(self, stage: str) -> float:
         """Time spent so far in the units of a stage."""
-        stamps = [self.folder / stage / "stamp.json", *sorted((self.folder / stage).glob("*/stamp.json"))]
+        stamps = sorted((self.folder / stage).rglob("stamp.json"))
         return sum(float(_read(stamp).get("seconds", 0.0)) for stamp in stamps)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,8 +15,9 @@ from pydantic import Field, ValidationError
 from speechq.config import Section, explain
 from speechq.errors import ModelError
 from speechq.files import write_json
+from speechq.runtime.decoder import Word
 
-VERSION = 1
+VERSION: Literal[1] = 1
 MOST_SURE = 1e-6  # a confidence this near to 0 or 1 counts as this
 
 
@@ -64,6 +67,16 @@ def logit(confidence: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(np.log(p / (1 - p)), np.float64)
 
 
+@dataclass(frozen=True)
+class TimedWord:
+    """A word from ``start`` to ``end`` in seconds, and the probability that it is right."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
 class DecoderSettings(Section):
     """The content of ``decoder.json``. ``lexicon`` names a file in the same folder that closes the
     vocabulary; ``provenance`` tells how the values were found."""
@@ -74,6 +87,19 @@ class DecoderSettings(Section):
     times: WordTimes = WordTimes()
     calibration: Calibration = Calibration()
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+    def timed(self, words: Sequence[Word], frame_seconds: float) -> list[TimedWord]:
+        """The decoder's words, whose frames take ``frame_seconds``, in seconds, corrected and calibrated."""
+        sure = self.calibration.apply([word.confidence for word in words]).tolist()
+        return [
+            TimedWord(
+                word.text,
+                max(0.0, word.start * frame_seconds + self.times.start),
+                max(0.0, word.end * frame_seconds + self.times.end),
+                confidence,
+            )
+            for word, confidence in zip(words, sure, strict=True)
+        ]
 
 
 def read_settings(path: Path) -> DecoderSettings:

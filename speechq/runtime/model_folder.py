@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from speechq.errors import ModelError
-from speechq.runtime.char_lm import open_char_lm
+from speechq.runtime.char_model import CharModel
 from speechq.runtime.decoder import BeamDecoder, CharLm, WordNgram
 from speechq.runtime.decoder_settings import DecoderSettings, read_settings
 from speechq.runtime.greedy import GreedyDecoder
@@ -43,7 +43,7 @@ class ModelFiles:
         self,
         units: Units,
         *,
-        char_lm: str | Path | CharLm | None = None,
+        char_lm: str | Path | CharModel | CharLm | None = None,
         ngram: str | Path | WordNgram | None = None,
         **options: Any,
     ) -> BeamDecoder | GreedyDecoder:
@@ -62,7 +62,7 @@ class ModelFiles:
             options.setdefault("lexicon", self.settings_file.parent / settings.lexicon)
         return BeamDecoder(
             units,
-            char_lm=open_char_lm(char_lm, units) if isinstance(char_lm, str | Path) else char_lm,
+            char_lm=char_lm,
             ngram=ngram,
             **{**settings.options.given(), **options},
         )

@@ -54,6 +54,12 @@ def count_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> ErrorCo
     return ErrorCounts(counts["replace"], counts["delete"], counts["insert"], len(reference))
 
 
+def matches(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[int, int]]:
+    """Places ``(in the reference, in the hypothesis)`` of what is right in one smallest alignment."""
+    blocks = Levenshtein.editops(reference, hypothesis).as_matching_blocks()
+    return [(block.a + k, block.b + k) for block in blocks for k in range(block.size)]
+
+
 def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
     """Errors over words, which are split at white space."""
     return count_errors(reference.split(), hypothesis.split())

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from packed_models import CELLS, random_model
 from tiny_speech import ALPHABET, FEATURES, write_split
 
@@ -16,27 +15,16 @@ from speechq.data.batches import Dataset
 from speechq.data.shards import compute_store
 from speechq.errors import ModelError
 from speechq.quant.reference import Reference
-from speechq.recipes.evaluate import network_input, recognize, runs_integer
+from speechq.recipes.evaluate import decode, network_input, recognize, run_network, runs_integer
 from speechq.runtime.greedy import GreedyDecoder
 from speechq.runtime.model_file import write_model
+from speechq.runtime.model_folder import find_model
 from speechq.text.units import Units
 from speechq.train.data import make_dataset
 
 UNITS = Units.characters(ALPHABET)
 INTEGER = {"bits": 4, "signal_bits": 8, "gate_bits": 8, "cell_bits": 16}
 SCHEMES = [INTEGER, {"bits": 3, "signal_bits": 8}, {"bits": None, "signal_bits": None}]
-
-
-class Recorder(GreedyDecoder):
-    """Keeps what it decodes."""
-
-    def __init__(self) -> None:
-        super().__init__(UNITS)
-        self.seen: list[NDArray[np.float32]] = []
-
-    def decode(self, log_probs: NDArray[np.float32]) -> str:
-        self.seen.append(log_probs)
-        return super().decode(log_probs)
 
 
 @pytest.fixture(scope="module")
@@ -61,15 +49,16 @@ def test_bits_of_the_reference(
     inputs = [network_input(dataset, item) for item in range(len(dataset))]
     inputs = [np.concatenate(inputs)] if stream else inputs
     for arithmetic in arithmetics:
-        decoder = Recorder()
-        texts, seconds = recognize(path, dataset, decoder, stream=stream, arithmetic=arithmetic)
-        assert seconds > 0
+        outputs = run_network(path, dataset, stream=stream, arithmetic=arithmetic)
+        assert outputs.seconds > 0
+        texts = decode(outputs, find_model(path)).texts
         reference = Reference(model, mode=arithmetic)
-        assert len(decoder.seen) == len(inputs)
-        for frames, found, text in zip(inputs, decoder.seen, texts, strict=True):
+        for frames, found, text in zip(inputs, outputs.log_probs, texts, strict=True):
             (expected,), _ = reference.run([frames])
             np.testing.assert_array_equal(found, expected)
             assert text == GreedyDecoder(UNITS).decode(expected)
+        if not stream and arithmetic == "hybrid":
+            assert recognize(path, dataset) == texts
 
 
 def test_what_integer_mode_can_run(tmp_path: Path) -> None:
@@ -83,4 +72,4 @@ def test_a_model_that_integer_mode_cannot_run(tmp_path: Path, dataset: Dataset) 
     path = tmp_path / "m.sqm"
     write_model(path, random_model("sru", features=FEATURES, units=UNITS))
     with pytest.raises(ModelError, match="gate is float"):
-        recognize(path, dataset, arithmetic="integer")
+        run_network(path, dataset, arithmetic="integer")

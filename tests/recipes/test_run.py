@@ -244,7 +244,7 @@ def test_integer_mode_is_evaluated_where_it_can_run(tmp_path: Path) -> None:
         (["--set", "retrain.schemes=[w9a8]"], "retrain.schemes: scheme 'w9a8': w9"),
         (["--set", "retrain.schemes=[float]"], "retrain.schemes: 'float' quantizes nothing"),
         (["--set", "retrain.schemes=['w4a8,l7.in=w8']"], "l7.in: the layers are l0 to l0"),
-        (["--from", "tune"], "tune: no such stage"),
+        (["--from", "tuna"], "tuna: no such stage"),
         (["--data", "/nowhere/at/all"], "/nowhere/at/all: no such folder"),
         (["--set", "data.source=null"], "data.source: the corpus manifest needs a folder"),
         (

@@ -10,9 +10,7 @@ from decoder_reference import random_log_probs, write_arpa
 from packed_models import random_model
 
 from speechq.errors import ConfigError, ModelError
-from speechq.lm.characters import CharacterModel
 from speechq.runtime import BeamDecoder
-from speechq.runtime.char_lm import open_char_lm
 from speechq.runtime.decoder_settings import (
     Calibration,
     DecoderOptions,
@@ -146,23 +144,9 @@ def test_a_lexicon_lies_in_the_folder(tmp_path: Path) -> None:
     assert set(best.text.split()) <= {"ABC", "CAB"}
 
 
-def test_a_character_model_scores_as_on_a_text(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path / "m", "lm.sqm")
-    lm = open_char_lm(folder / "lm.sqm", UNITS)
-    state, scores = lm.start()
-    total = 0.0
-    symbols = [*UNITS.encode("AB C"), 0]
-    for unit in symbols:
-        total += float(scores[unit])
-        (state, _), rows = lm.advance([state, state], [unit, 1])
-        scores = rows[0]
-    expected = CharacterModel(folder / "lm.sqm").score(b"AB C\n").log10
-    assert total / np.log(10) == pytest.approx(expected, rel=1e-6)
-
-
 def test_a_character_model_of_other_units_is_refused(tmp_path: Path) -> None:
     folder = folder_with(tmp_path / "m", "lm.sqm")
-    with pytest.raises(ModelError, match=r"lm\.sqm: has the units .*; the acoustic model has"):
+    with pytest.raises(ModelError, match=r"lm\.sqm: it lacks the acoustic model's 'D'"):
         find_model(folder).decoder(Units.characters(" 'ABD"))
     (folder / "lm.sqm").write_bytes((folder / "am.sqm").read_bytes())
     with pytest.raises(ModelError, match="an acoustic model; expected a language model"):

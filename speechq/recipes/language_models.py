@@ -1,0 +1,140 @@
+"""The stage ``lm``: the text of a recipe, its word n-gram and its character model."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+
+from speechq.config import LanguageRecipe, LmConfig, TextConfig, digest
+from speechq.errors import ConfigError, DataError
+from speechq.files import replacing
+from speechq.lm.arpa import write_arpa
+from speechq.lm.binary import write_binary
+from speechq.lm.corpus import read_blocks, read_corpus
+from speechq.lm.kneser_ney import estimate
+from speechq.lm.symbols import encode_text
+from speechq.recipes.corpus import Corpus
+from speechq.recipes.language import STAGES, LanguageRun
+from speechq.recipes.plan import Model, named_models
+from speechq.recipes.run_stages import run_stages
+from speechq.recipes.work import Work
+from speechq.text.normalize import normalize_text
+from speechq.text.units import Units
+
+
+class LanguageModels:
+    """The language models that ``config`` asks for, in the folder ``lm`` of a work folder."""
+
+    def __init__(self, config: LmConfig, work: Work, corpus: Corpus) -> None:
+        self.config = config
+        self.work = work
+        self.corpus = corpus
+        self.folder = work.folder / "lm"
+        self.ngram = self.folder / "ngram" / "words.bin"
+
+    def make(self) -> None:
+        """Everything that is not up to date: text, n-gram, character model."""
+        self.work.unit("lm/text", self.text_key, self._write_texts, [self.folder / "text" / "train.txt"])
+        self.work.unit("lm/ngram", self.ngram_key, self._estimate, [self.ngram])
+        if self.char is not None:
+            run_stages(self.char, STAGES)
+
+    # text
+
+    @cached_property
+    def text_key(self) -> str:
+        """What the text depends on."""
+        contents = [
+            hashlib.sha256(self._existing(path).read_bytes()).hexdigest() for path in self.config.texts
+        ]
+        data = self.corpus.recipe.data
+        splits = [data.train, data.dev, data.test]
+        return digest("text-1", self.corpus.key, splits, data.alphabet, self.config.transcripts, contents)
+
+    def _existing(self, path: Path) -> Path:
+        if not path.is_file():
+            raise ConfigError(f"{path}: there is no such text; lm.texts names files with one sentence a line")
+        return path
+
+    def _write_texts(self, folder: Path) -> None:
+        """``train.txt``, and the transcripts of dev and test, by which character models are scored."""
+        for split in ("train", "dev", "test"):
+            with (
+                replacing(folder / f"{split}.txt") as temporary,
+                temporary.open("w", encoding="utf-8") as out,
+            ):
+                if split != "train" or self.config.transcripts:
+                    out.writelines(f"{u.text}\n" for u in self.corpus.splits[split])
+                if split == "train":
+                    for path in self.config.texts:
+                        out.writelines(self._normalized(path))
+
+    def _normalized(self, path: Path) -> list[str]:
+        alphabet = self.corpus.recipe.data.alphabet
+        units = Units.characters(alphabet)
+        lines = []
+        for block in read_blocks([path], path.name):
+            try:
+                text = block.decode("utf-8")
+                encode_text(text, units)  # names a sentence that cannot be written in the alphabet
+            except UnicodeDecodeError as error:
+                raise DataError(f"{path}: not UTF-8 text ({error})") from None
+            except DataError as error:
+                raise DataError(f"{path}: {error}") from None
+            lines += [normalize_text(line, alphabet) for line in text.splitlines()]
+        return [f"{line}\n" for line in lines if line]
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """The words of the text."""
+        self.work.require("lm/text", self.text_key, "lm")
+        text = (self.folder / "text" / "train.txt").read_text(encoding="utf-8")
+        return frozenset(text.split())
+
+    # n-gram
+
+    @property
+    def ngram_key(self) -> str:
+        """What the n-gram depends on."""
+        return digest("ngram-1", self.text_key, self.config.ngram)
+
+    def _estimate(self, folder: Path) -> None:
+        self.work.require("lm/text", self.text_key, "lm")
+        config = self.config.ngram
+        corpus = read_corpus([self.folder / "text" / "train.txt"])
+        arpa = folder / "words.arpa"
+        prune, fallback = config.prune, config.discount_fallback
+        write_arpa(estimate(corpus, config.order, prune, discount_fallback=fallback), arpa)
+        write_binary(arpa, self.ngram, config.bits)
+        arpa.unlink()
+
+    # character model
+
+    @cached_property
+    def char(self) -> LanguageRun | None:
+        """The run that makes the character models; None if there are none."""
+        if self.config.char is None:
+            return None
+        texts = TextConfig(
+            source=self.folder / "text",
+            train=("train.txt",),
+            dev="dev.txt",
+            test="test.txt",
+            alphabet=self.corpus.recipe.data.alphabet,
+        )
+        char = self.config.char
+        recipe = LanguageRecipe(
+            name=f"{self.corpus.recipe.name}-char",
+            task="language",
+            data=texts,
+            model=char.model,
+            train=char.train,
+            retrain=char.retrain,
+        )
+        return LanguageRun(recipe, self.folder / "char")
+
+    def char_model(self, name: str) -> Model:
+        """The character model called ``name`` (``float+``, ``w4a8``); of several seeds the first."""
+        assert self.char is not None
+        return named_models(self.char.models, name, "decoders.char_lms")[0]

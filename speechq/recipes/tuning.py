@@ -1,0 +1,131 @@
+"""The stage ``tune``: model folders for the decoders of a recipe, with weights found on dev."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechq.config import digest
+from speechq.lm.speech import frame_seconds
+from speechq.lm.tune import DevSet
+from speechq.lm.tune_model import Speech, tune_model
+from speechq.progress import say
+from speechq.recipes.plan import Model, named_models
+from speechq.recipes.provenance import run_facts
+from speechq.runtime.decoder_settings import DecoderSettings, read_settings, write_settings
+from speechq.runtime.model_file import read_model
+from speechq.runtime.model_folder import ACOUSTIC, CHAR_LM, NGRAMS, SETTINGS, find_model
+
+if TYPE_CHECKING:
+    from speechq.recipes.stages import Run
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """A beam search for one acoustic network. ``name`` stands in the column decoder of the table."""
+
+    name: str
+    model: Model
+    ngram: bool
+    char_lm: Model | None
+
+    @property
+    def unit(self) -> str:
+        """The unit of work that makes its model folder."""
+        return f"tune/{self.model.name}.{self.name}"
+
+
+def planned(run: Run) -> list[Decoding]:
+    """All beam searches of the recipe, the networks in the order of the table."""
+    config = run.recipe.decoders
+    chosen = {m.name for name in config.models for m in named_models(run.models, name, "decoders.models")}
+    several = len(config.char_lms) > 1
+    found = []
+    for model in run.models:
+        for name in config.use if model.name in chosen else ():
+            if "char" not in name:
+                found.append(Decoding(name, model, True, None))
+                continue
+            assert run.language is not None
+            for lm in config.char_lms:
+                shown = name.replace("char", f"char-{lm}") if several else name
+                found.append(Decoding(shown, model, "ngram" in name, run.language.char_model(lm)))
+    return found
+
+
+def tune_all(run: Run) -> None:
+    """Tune every decoder. The first network's weights are where the search for the others begins."""
+    first: dict[str, Decoding] = {}
+    for decoding in planned(run):
+        start = first.setdefault(decoding.name, decoding)
+
+        def make(folder: Path, d: Decoding = decoding, s: Decoding = start) -> None:
+            _tune(run, d, None if s is d else read_settings(run.folder / s.unit / SETTINGS), folder)
+
+        outputs = [run.folder / decoding.unit / name for name in (ACOUSTIC, SETTINGS)]
+        run.work.unit(decoding.unit, tune_key(run, decoding), make, outputs)
+
+
+def tune_key(run: Run, decoding: Decoding) -> str:
+    """What a tuned decoder depends on."""
+    assert run.language is not None
+    keys = [run.pack_key(decoding.model), run.data_key()]
+    if decoding.ngram:
+        keys.append(run.language.ngram_key)
+    if decoding.char_lm is not None and run.language.char is not None:
+        keys.append(run.language.char.pack_key(decoding.char_lm))
+    start = next(one for one in planned(run) if one.name == decoding.name)
+    if start != decoding:
+        keys.append(tune_key(run, start))
+    return digest("tune-1", keys, run.recipe.tune, run.recipe.decoders.beam, decoding.name)
+
+
+def _tune(run: Run, decoding: Decoding, start: DecoderSettings | None, folder: Path) -> None:
+    _gather(run, decoding, folder)
+    packed, dataset = run.packed(decoding.model), run.datasets["dev"]
+    count = run.recipe.tune.utterances or len(dataset)
+    outputs = run.outputs("dev", decoding.model)
+    spoken = run.splits["dev"][:count]
+    model = read_model(packed)
+    speech = Speech(
+        DevSet(outputs.log_probs[:count], [u.text for u in spoken]),
+        [u.words for u in spoken],
+        frame_seconds(model),
+    )
+    settings, found = tune_model(
+        find_model(folder),
+        model.units,
+        speech,
+        run.recipe.tune,
+        beam=run.recipe.decoders.beam,
+        start=start,
+        fold=run.fold,
+        provenance={"recipe": run.recipe.name, "commit": run_facts()["commit"], "seed": run.recipe.tune.seed},
+    )
+    write_settings(folder / SETTINGS, settings)
+    rates = f"{100 * found.before.rate:.2f} % to {100 * found.after.rate:.2f} %"
+    say(f"{decoding.model.name}, {decoding.name}: dev error rate from {rates} in {len(found.rounds)} rounds")
+
+
+def _gather(run: Run, decoding: Decoding, folder: Path) -> None:
+    """The parts of the model folder, as links to what the other stages made."""
+    assert run.language is not None
+    parts = {ACOUSTIC: run.packed(decoding.model)}
+    run.work.require(f"pack/{decoding.model.name}", run.pack_key(decoding.model), "pack")
+    if decoding.ngram:
+        run.work.require("lm/ngram", run.language.ngram_key, "lm")
+        parts[NGRAMS[0]] = run.language.ngram
+    if decoding.char_lm is not None:
+        char = run.language.char
+        assert char is not None
+        char.work.require(f"pack/{decoding.char_lm.name}", char.pack_key(decoding.char_lm), "lm")
+        parts[CHAR_LM] = char.packed(decoding.char_lm)
+    for name, path in parts.items():
+        (folder / name).unlink(missing_ok=True)
+        try:
+            os.link(path, folder / name)
+        except OSError:  # another file system, or one without hard links
+            shutil.copyfile(path, folder / name)
