@@ -338,6 +338,22 @@ class TuneConfig(Section):
     seed: int = 1
 
 
+class TransferConfig(Section):
+    """Generative knowledge transfer: the network learns from text that a teacher writes, not from
+    ``data.train``."""
+
+    teacher: Path = Field(description="a packed language model with the same alphabet")
+    tokens: int | None = Field(
+        None, ge=1, description="symbols to write; not given: as many as data.train has"
+    )
+    temperature: float = Field(
+        1.0, gt=0.0, le=10.0, description="of drawing the text; the labels are the teacher's own"
+    )
+    labels: Literal["soft", "hard"] = Field(
+        "soft", description="learn the teacher's probabilities, or only what it wrote"
+    )
+
+
 class LanguageRecipe(Section):
     """The recipe of a language model."""
 
@@ -347,6 +363,7 @@ class LanguageRecipe(Section):
     model: LanguageModelConfig = LanguageModelConfig()
     train: TextTrainConfig = TextTrainConfig()
     retrain: FixedPointConfig = FixedPointConfig()
+    transfer: TransferConfig | None = None
 
     @model_validator(mode="after")
     def _retraining(self) -> LanguageRecipe:
@@ -451,6 +468,7 @@ _PATHS = (
     ("data", "options", "room_folder"),
     ("lm", "texts"),
     ("lm", "char", "recipe"),
+    ("transfer", "teacher"),
 )
 
 

@@ -8,7 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from speechq.config import LanguageRecipe, LoopConfig, TextTrainConfig, digest, load_language_recipe
+from speechq.config import (
+    LanguageRecipe,
+    LoopConfig,
+    TextTrainConfig,
+    TransferConfig,
+    digest,
+    load_language_recipe,
+)
 from speechq.errors import ConfigError
 from speechq.files import write_json
 from speechq.lm.score import score_text
@@ -22,7 +29,15 @@ from speechq.text.units import Units
 from speechq.train import distributed
 from speechq.train.checkpoint import NetworkInfo
 from speechq.train.retrain import Sample
-from speechq.train.text import TextJob, calibration_sample
+from speechq.train.text import StreamJob, TextJob, calibration_sample
+from speechq.train.transfer import (
+    Taught,
+    TransferJob,
+    read_taught,
+    teacher_of,
+    transfer_sample,
+    write_taught,
+)
 
 STAGES = ("train", "retrain", "pack", "score")
 
@@ -39,12 +54,60 @@ class LanguageRun(Networks):
     # train and retrain
 
     def load(self) -> None:
-        _ = self.training, self.dev
+        _ = self.dev
+        if self.recipe.transfer is None:
+            _ = self.training
+        else:
+            self._let_teach(self.recipe.transfer)
 
     @cached_property
     def training(self) -> Text:
         """The text that is learned."""
         return read_text([self._file(name) for name in self.recipe.data.train], self.units)
+
+    def _let_teach(self, transfer: TransferConfig) -> None:
+        """The text that a teacher writes to be learned, one for every part of a pass."""
+        train = self.recipe.train
+        tokens = len(self.training.symbols) if transfer.tokens is None else transfer.tokens
+        length = tokens // (train.parts * train.rows)
+        if length == 0:
+            raise ConfigError(
+                f"transfer.tokens: {tokens} symbols are too few for train.rows: {train.rows} "
+                f"and train.parts: {train.parts}"
+            )
+        for part in range(train.parts):
+
+            def make(folder: Path, seed: tuple[int, int] = (train.seed, part)) -> None:
+                write_taught(transfer, self.units, folder, train.rows, length, seed)
+
+            self.work.unit(f"transfer/{part}", digest("transfer-1", self._transfer_key, part), make)
+
+    @cached_property
+    def taught(self) -> list[Taught]:
+        """What the teacher wrote."""
+        transfer = self.recipe.transfer
+        assert transfer is not None
+        folders = [self.folder / "transfer" / str(part) for part in range(self.recipe.train.parts)]
+        return [read_taught(folder, transfer.labels == "soft") for folder in folders]
+
+    @cached_property
+    def _transfer_key(self) -> list[Any]:
+        """What the teacher's text depends on; nothing without a teacher."""
+        transfer, train, data = self.recipe.transfer, self.recipe.train, self.recipe.data
+        if transfer is None:
+            return []
+        texts = [self._contents[name] for name in data.train] if transfer.tokens is None else []
+        teacher = hashlib.sha256(teacher_of(transfer).read_bytes()).hexdigest()
+        return [
+            teacher,
+            data.alphabet,
+            texts,
+            transfer.tokens,
+            transfer.temperature,
+            train.rows,
+            train.parts,
+            train.seed,
+        ]
 
     @cached_property
     def dev(self) -> Text:
@@ -63,35 +126,46 @@ class LanguageRun(Networks):
     def _contents(self) -> dict[str, str]:
         """What each text holds, so that a folder may move and a changed text is noticed."""
         data = self.recipe.data
-        names = dict.fromkeys([*data.train, data.dev, data.test])
+        transfer = self.recipe.transfer
+        learned = data.train if transfer is None or transfer.tokens is None else ()
+        names = dict.fromkeys([*learned, data.dev, data.test])
         return {name: hashlib.sha256(self._file(name).read_bytes()).hexdigest() for name in names}
 
     def data_key(self) -> list[Any]:
         data = self.recipe.data
+        if self.recipe.transfer is not None:
+            return ["transfer", self._transfer_key, self.recipe.transfer.labels, self._contents[data.dev]]
         texts = [self._contents[name] for name in (*data.train, data.dev)]
         return ["language", data.alphabet, texts]
 
     def fresh_network(self, model: Model) -> tuple[Network, NetworkInfo]:
         recipe = self.recipe
         network = make_language_model(recipe.model, self.units)
-        facts = {"recipe": recipe.name, "corpus": ", ".join(recipe.data.train), "seed": model.seed}
+        corpus = ", ".join(recipe.data.train)
+        if recipe.transfer is not None:
+            corpus = f"written by {recipe.transfer.teacher.name}"
+        facts = {"recipe": recipe.name, "corpus": corpus, "seed": model.seed}
         return network, NetworkInfo(recipe.model, None, self.units, provenance=facts)
 
     def job(
         self, name: str, folder: Path, network: Network, info: NetworkInfo, settings: LoopConfig
-    ) -> TextJob:
+    ) -> StreamJob:
         assert isinstance(settings, TextTrainConfig)
-        return TextJob(
-            name=name,
-            folder=folder,
-            model=network,
-            info=info,
-            config=settings,
-            train=self.training,
-            dev=self.dev,
-        )
+        common: dict[str, Any] = {
+            "name": name,
+            "folder": folder,
+            "model": network,
+            "info": info,
+            "config": settings,
+            "dev": self.dev,
+        }
+        if self.recipe.transfer is not None:
+            return TransferJob(**common, taught=self.taught)
+        return TextJob(**common, train=self.training)
 
     def sample(self) -> Sample:
+        if self.recipe.transfer is not None:
+            return transfer_sample(self.taught, self.recipe.train)
         return calibration_sample(self.training, self.recipe.train)
 
     # pack and score
