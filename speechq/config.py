@@ -306,13 +306,16 @@ class LmConfig(Section):
     """Language models for the decoders, and the text they learn."""
 
     transcripts: bool = Field(True, description="the training transcripts belong to the text")
+    corpus_text: bool = Field(
+        False, description="so does the text that the corpus brings along (wsj: options.language_text)"
+    )
     texts: tuple[Path, ...] = Field((), description="more text, one sentence a line, plain or gzip")
     ngram: NgramConfig = NgramConfig()
     char: CharLmConfig | None = None
 
     @model_validator(mode="after")
     def _some(self) -> LmConfig:
-        if not self.transcripts and not self.texts:
+        if not self.transcripts and not self.corpus_text and not self.texts:
             raise ValueError("there is no text: give texts, or transcripts: true")
         return self
 
