@@ -308,13 +308,16 @@ class LmConfig(Section):
     """Language models for the decoders, and the text they learn."""
 
     transcripts: bool = Field(True, description="the training transcripts belong to the text")
+    corpus_text: bool = Field(
+        False, description="so does the text that the corpus brings along (wsj: options.language_text)"
+    )
     texts: tuple[Path, ...] = Field((), description="more text, one sentence a line, plain or gzip")
     ngram: NgramConfig = NgramConfig()
     char: CharLmConfig | None = None
 
     @model_validator(mode="after")
     def _some(self) -> LmConfig:
-        if not self.transcripts and not self.texts:
+        if not self.transcripts and not self.corpus_text and not self.texts:
             raise ValueError("there is no text: give texts, or transcripts: true")
         return self
 
@@ -340,6 +343,22 @@ class TuneConfig(Section):
     seed: int = 1
 
 
+class TransferConfig(Section):
+    """Generative knowledge transfer: the network learns from text that a teacher writes, not from
+    ``data.train``."""
+
+    teacher: Path = Field(description="a packed language model with the same alphabet")
+    tokens: int | None = Field(
+        None, ge=1, description="symbols to write; not given: as many as data.train has"
+    )
+    temperature: float = Field(
+        1.0, gt=0.0, le=10.0, description="of drawing the text; the labels are the teacher's own"
+    )
+    labels: Literal["soft", "hard"] = Field(
+        "soft", description="learn the teacher's probabilities, or only what it wrote"
+    )
+
+
 class LanguageRecipe(Section):
     """The recipe of a language model."""
 
@@ -349,6 +368,7 @@ class LanguageRecipe(Section):
     model: LanguageModelConfig = LanguageModelConfig()
     train: TextTrainConfig = TextTrainConfig()
     retrain: FixedPointConfig = FixedPointConfig()
+    transfer: TransferConfig | None = None
 
     @model_validator(mode="after")
     def _retraining(self) -> LanguageRecipe:
@@ -454,6 +474,7 @@ _PATHS = (
     ("lm", "texts"),
     ("lm", "char", "recipe"),
     ("retrain", "kd", "teacher"),
+    ("transfer", "teacher"),
 )
 
 

@@ -54,7 +54,7 @@ def show_language_models(rows: Sequence[Mapping[str, Any]]) -> None:
     for name in ("Bits per character", "Against float+", "Word perplexity", "Bytes"):
         table.add_column(name, justify="right")
     for row in rows:
-        delta, size_bytes = row["delta_vs_float"], row["size_bytes"]
+        delta = row["delta_vs_float"]
         table.add_row(
             row["model"],
             row["scheme"],
@@ -62,7 +62,7 @@ def show_language_models(rows: Sequence[Mapping[str, Any]]) -> None:
             f"{row['bits_per_character']:.4f}",
             "" if delta is None else f"{delta:+.4f}",
             f"{row['word_perplexity']:,.1f}",
-            "not packed" if size_bytes is None else f"{size_bytes:,}",
+            f"{row['size_bytes']:,}",
         )
     show(table)
 
@@ -110,8 +110,11 @@ def _audio(facts: Mapping[str, Any]) -> dict[str, str]:
 
 def _language(facts: Mapping[str, Any]) -> dict[str, str]:
     units = facts["units"]
+    work = f"{facts['multiply_adds'] / 1e6:,.1f} million multiply-adds per symbol"
+    if "hierarchy" in facts:
+        work += f", {facts['word_multiply_adds'] / 1e6:,.1f} million more per word"
     return {
-        "work": f"{facts['multiply_adds'] / 1e6:,.1f} million multiply-adds per symbol",
+        "work": work,
         "units": f"{units['count']} {units['kind']}, the end of a sentence included",
     }
 

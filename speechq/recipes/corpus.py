@@ -53,6 +53,17 @@ class Corpus:
         if data.extra_text is not None and data.extra_sentences:
             synthesize_text(data.extra_text, data.extra_sentences, folder / "extra", self.recipe)
 
+    def text(self) -> Path:
+        """The text for language models that the corpus brought along; ConfigError if it brought none."""
+        self.work.require("prepare", self.key, "prepare")
+        path = self.folder / "text.txt.gz"
+        if not path.is_file():
+            raise ConfigError(
+                f"lm.corpus_text: the corpus {self.recipe.data.corpus} brings no text; wsj does with "
+                "data.options.language_text: true"
+            )
+        return path
+
     @cached_property
     def _manifests(self) -> dict[str, list[Path]]:
         """Manifests of train, dev and test."""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from speechq.config import LanguageRecipe, LoopConfig, TextTrainConfig, digest, load_language_recipe
+from speechq.config import (
+    LanguageRecipe,
+    LoopConfig,
+    TextTrainConfig,
+    TransferConfig,
+    digest,
+    load_language_recipe,
+)
 from speechq.errors import ConfigError
 from speechq.files import write_json
 from speechq.lm.score import score_text
 from speechq.lm.symbols import Text, read_text
-from speechq.lm.text_score import TextScore
 from speechq.nn.language import make_language_model
 from speechq.nn.stack import Network
 from speechq.recipes.networks import Networks
@@ -24,9 +27,17 @@ from speechq.recipes.plan import Model, check_schemes
 from speechq.recipes.run_stages import run_stages
 from speechq.text.units import Units
 from speechq.train import distributed
-from speechq.train.checkpoint import NetworkInfo, load_network
+from speechq.train.checkpoint import NetworkInfo
 from speechq.train.retrain import Sample
-from speechq.train.text import TextJob, calibration_sample, cross_entropy
+from speechq.train.text import StreamJob, TextJob, calibration_sample
+from speechq.train.transfer import (
+    Taught,
+    TransferJob,
+    read_taught,
+    teacher_of,
+    transfer_sample,
+    write_taught,
+)
 
 STAGES = ("train", "retrain", "pack", "score")
 
@@ -43,12 +54,60 @@ class LanguageRun(Networks):
     # train and retrain
 
     def load(self) -> None:
-        _ = self.training, self.dev
+        _ = self.dev
+        if self.recipe.transfer is None:
+            _ = self.training
+        else:
+            self._let_teach(self.recipe.transfer)
 
     @cached_property
     def training(self) -> Text:
         """The text that is learned."""
         return read_text([self._file(name) for name in self.recipe.data.train], self.units)
+
+    def _let_teach(self, transfer: TransferConfig) -> None:
+        """The text that a teacher writes to be learned, one for every part of a pass."""
+        train = self.recipe.train
+        tokens = len(self.training.symbols) if transfer.tokens is None else transfer.tokens
+        length = tokens // (train.parts * train.rows)
+        if length == 0:
+            raise ConfigError(
+                f"transfer.tokens: {tokens} symbols are too few for train.rows: {train.rows} "
+                f"and train.parts: {train.parts}"
+            )
+        for part in range(train.parts):
+
+            def make(folder: Path, seed: tuple[int, int] = (train.seed, part)) -> None:
+                write_taught(transfer, self.units, folder, train.rows, length, seed)
+
+            self.work.unit(f"transfer/{part}", digest("transfer-1", self._transfer_key, part), make)
+
+    @cached_property
+    def taught(self) -> list[Taught]:
+        """What the teacher wrote."""
+        transfer = self.recipe.transfer
+        assert transfer is not None
+        folders = [self.folder / "transfer" / str(part) for part in range(self.recipe.train.parts)]
+        return [read_taught(folder, transfer.labels == "soft") for folder in folders]
+
+    @cached_property
+    def _transfer_key(self) -> list[Any]:
+        """What the teacher's text depends on; nothing without a teacher."""
+        transfer, train, data = self.recipe.transfer, self.recipe.train, self.recipe.data
+        if transfer is None:
+            return []
+        texts = [self._contents[name] for name in data.train] if transfer.tokens is None else []
+        teacher = hashlib.sha256(teacher_of(transfer).read_bytes()).hexdigest()
+        return [
+            teacher,
+            data.alphabet,
+            texts,
+            transfer.tokens,
+            transfer.temperature,
+            train.rows,
+            train.parts,
+            train.seed,
+        ]
 
     @cached_property
     def dev(self) -> Text:
@@ -67,47 +126,53 @@ class LanguageRun(Networks):
     def _contents(self) -> dict[str, str]:
         """What each text holds, so that a folder may move and a changed text is noticed."""
         data = self.recipe.data
-        names = dict.fromkeys([*data.train, data.dev, data.test])
+        transfer = self.recipe.transfer
+        learned = data.train if transfer is None or transfer.tokens is None else ()
+        names = dict.fromkeys([*learned, data.dev, data.test])
         return {name: hashlib.sha256(self._file(name).read_bytes()).hexdigest() for name in names}
 
     def data_key(self) -> list[Any]:
         data = self.recipe.data
+        if self.recipe.transfer is not None:
+            return ["transfer", self._transfer_key, self.recipe.transfer.labels, self._contents[data.dev]]
         texts = [self._contents[name] for name in (*data.train, data.dev)]
         return ["language", data.alphabet, texts]
 
     def fresh_network(self, model: Model) -> tuple[Network, NetworkInfo]:
         recipe = self.recipe
         network = make_language_model(recipe.model, self.units)
-        facts = {"recipe": recipe.name, "corpus": ", ".join(recipe.data.train), "seed": model.seed}
+        corpus = ", ".join(recipe.data.train)
+        if recipe.transfer is not None:
+            corpus = f"written by {recipe.transfer.teacher.name}"
+        facts = {"recipe": recipe.name, "corpus": corpus, "seed": model.seed}
         return network, NetworkInfo(recipe.model, None, self.units, provenance=facts)
 
     def job(
         self, name: str, folder: Path, network: Network, info: NetworkInfo, settings: LoopConfig
-    ) -> TextJob:
+    ) -> StreamJob:
         assert isinstance(settings, TextTrainConfig)
-        return TextJob(
-            name=name,
-            folder=folder,
-            model=network,
-            info=info,
-            config=settings,
-            train=self.training,
-            dev=self.dev,
-        )
+        common: dict[str, Any] = {
+            "name": name,
+            "folder": folder,
+            "model": network,
+            "info": info,
+            "config": settings,
+            "dev": self.dev,
+        }
+        if self.recipe.transfer is not None:
+            return TransferJob(**common, taught=self.taught)
+        return TextJob(**common, train=self.training)
 
     def sample(self) -> Sample:
+        if self.recipe.transfer is not None:
+            return transfer_sample(self.taught, self.recipe.train)
         return calibration_sample(self.training, self.recipe.train)
 
     # pack and score
 
-    @property
-    def packs(self) -> bool:
-        """Whether the networks have a packed form; hierarchical ones do not."""
-        return self.recipe.model.hierarchy == "none"
-
     def pack(self) -> None:
         """Model files of all networks."""
-        for model in self.models if self.packs else ():
+        for model in self.models:
 
             def make(folder: Path, m: Model = model) -> None:
                 self.pack_model(m)
@@ -125,17 +190,11 @@ class LanguageRun(Networks):
             self.work.unit(f"score/{model.name}", self._score_key(model), make, outputs=outputs)
 
     def _score_key(self, model: Model) -> str:
-        return digest("score-1", self.pack_key(model), self._contents[self.recipe.data.test])
+        return digest("score-2", self.pack_key(model), self._contents[self.recipe.data.test])
 
     def _score(self, model: Model) -> dict[str, Any]:
-        test = self._file(self.recipe.data.test)
-        if self.packs:
-            self.work.require(f"pack/{model.name}", self.pack_key(model), "pack")
-            found = score_text(self.packed(model), test)
-            size = self.packed(model).stat().st_size
-        else:
-            self.require_trained(model)
-            found, size = self._simulated(model, read_text([test], self.units)), None
+        self.work.require(f"pack/{model.name}", self.pack_key(model), "pack")
+        found = score_text(self.packed(model), self._file(self.recipe.data.test))
         return {
             "model": model.name,
             "scheme": model.scheme,
@@ -143,15 +202,8 @@ class LanguageRun(Networks):
             "seed": model.seed,
             "bits_per_character": found.bits_per_character,
             "word_perplexity": found.word_perplexity,
-            "size_bytes": size,
+            "size_bytes": self.packed(model).stat().st_size,
         }
-
-    def _simulated(self, model: Model, text: Text) -> TextScore:
-        """The score of a network that has no packed form, as it is in training."""
-        network, _ = load_network(self.checkpoint(model))
-        nats = cross_entropy(network, text, self.recipe.train.steps, torch.device("cpu"))
-        count = len(text.symbols)
-        return TextScore(len(text.ends()), text.words, 0, count, log10=-nats * count / math.log(10))
 
     def rows(self) -> list[dict[str, Any]]:
         """The table: a row per network; ``delta_vs_float`` in bits, to ``float+`` of the same seed."""

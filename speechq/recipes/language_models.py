@@ -50,7 +50,8 @@ class LanguageModels:
         ]
         data = self.corpus.recipe.data
         splits = [data.train, data.dev, data.test]
-        return digest("text-1", self.corpus.key, splits, data.alphabet, self.config.transcripts, contents)
+        own = [self.config.transcripts] + (["corpus"] if self.config.corpus_text else [])
+        return digest("text-1", self.corpus.key, splits, data.alphabet, *own, contents)
 
     def _existing(self, path: Path) -> Path:
         if not path.is_file():
@@ -67,7 +68,8 @@ class LanguageModels:
                 if split != "train" or self.config.transcripts:
                     out.writelines(f"{u.text}\n" for u in self.corpus.splits[split])
                 if split == "train":
-                    for path in self.config.texts:
+                    own = [self.corpus.text()] if self.config.corpus_text else []
+                    for path in [*own, *self.config.texts]:
                         out.writelines(self._normalized(path))
 
     def _normalized(self, path: Path) -> list[str]:

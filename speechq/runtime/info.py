@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from speechq.runtime.checks import input_width, output_width
-from speechq.runtime.graph import Layer, Matrix, Model
+from speechq.runtime.graph import Hierarchy, Layer, Matrix, Model
 from speechq.runtime.packing import packed_bytes
 
 FRAME_RATE = 100.0
@@ -69,7 +69,8 @@ def describe(model: Model) -> dict[str, Any]:
     ``weight_bytes`` are the packed codes and float weights alone, which a block of T frames reads once:
     ``weight_bytes_per_second`` maps T to what that is per second of audio (a recurrent matrix stays in the
     cache while its layer runs the T steps). ``multiply_adds`` count per network frame. A language model,
-    whose frames are symbols, has no features and none of the figures per second.
+    whose frames are symbols, has no features and none of the figures per second; with a hierarchy,
+    ``multiply_adds`` are those of every symbol, ``word_multiply_adds`` those that a word's end adds.
     """
     matrices: list[dict[str, Any]] = []
     layers = []
@@ -104,7 +105,21 @@ def describe(model: Model) -> dict[str, Any]:
         "provenance": dict(model.provenance),
         "card": model.card,
     }
+    if model.hierarchy is not None:
+        facts |= _hierarchy_facts(model.hierarchy, matrices, operations)
     return facts if model.features is None else facts | _audio_facts(model, operations, weights)
+
+
+def _hierarchy_facts(hierarchy: Hierarchy, matrices: list[dict[str, Any]], operations: int) -> dict[str, Any]:
+    """How the layers of a language model are joined, and which of its work is done per word."""
+    words = sum(
+        row["operations"] for row in matrices if row["layer"] in ("l1", "l2") or row["part"] == "context"
+    )
+    return {
+        "hierarchy": {"kind": hierarchy.kind, "clock": list(hierarchy.clock)},
+        "multiply_adds": operations - words,
+        "word_multiply_adds": words,
+    }
 
 
 def _audio_facts(model: Model, operations: int, weights: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ The rules follow the corpus's ``dot_spec.doc`` as Kaldi's WSJ recipe applies the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 
 from speechq.errors import DataError
 from speechq.text.normalize import ALPHABET, normalize_text
@@ -57,6 +57,26 @@ def normalize_dot(text: str, noise: str = NOISE) -> list[str]:
         else:
             tokens.append(word)
     return tokens
+
+
+def split_sentences(lines: Iterable[str], abbreviations: Container[str]) -> Iterator[list[str]]:
+    """The upper-case tokens of each sentence of the discs' text for language models.
+
+    Lines that begin with ``<`` mark documents. A token that ends in its only period ends a sentence, unless
+    it is one of ``abbreviations``.
+    """
+    for line in lines:
+        if line.startswith("<"):
+            continue
+        sentence: list[str] = []
+        for token in line.upper().split():
+            ends = len(token) > 1 and token.find(".") == len(token) - 1 and token not in abbreviations
+            sentence.append(token[:-1] if ends else token)
+            if ends:
+                yield sentence
+                sentence = []
+        if sentence:
+            yield sentence
 
 
 def has_verbalized_punctuation(tokens: Iterable[str]) -> bool:

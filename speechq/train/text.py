@@ -25,7 +25,8 @@ _DEV_SYMBOLS = 2048
 
 @dataclass(frozen=True)
 class TextBatch:
-    """``x`` int64 [T, B] symbols and ``lengths`` [B]; ``y`` [T, B] the symbol that follows each."""
+    """``x`` int64 [T, B] symbols and ``lengths`` [B]; ``y`` what follows each: the symbol, int64 [T, B], or
+    the probabilities of all, [T, B, symbols]."""
 
     x: Tensor
     y: Tensor
@@ -33,28 +34,59 @@ class TextBatch:
 
 
 @dataclass(kw_only=True)
-class TextJob(Job[TextBatch]):
-    """Learns to predict the next symbol of ``train``, an endless text whose sentences are shuffled per pass.
+class StreamJob(Job[TextBatch]):
+    """Learns to predict the next symbol; its kinds say of which text.
 
     Every row of a batch is a stream: the next batch goes on where it ended, with its state. Gradients reach
     back over the steps of a batch (papers.md 0.2).
     """
 
     config: TextTrainConfig
-    train: Text
     dev: Text
 
     loss_name: ClassVar[str] = "the cross entropy"
-
-    @property
-    def streams(self) -> int:
-        return self.config.rows
 
     def skipped(self) -> list[str]:
         return []
 
     def announce(self) -> None:
         """Everything is used but what does not fill all rows at the end of an epoch."""
+
+    def rows(self, batch: TextBatch) -> int:
+        return batch.x.shape[1]
+
+    def fresh(self, batch: TextBatch, seed: tuple[int, ...]) -> NDArray[np.bool_]:
+        return np.zeros(batch.x.shape[1], np.bool_)
+
+    def inputs(self, batch: TextBatch, rows: list[int]) -> tuple[Tensor, Tensor]:
+        return batch.x[:, rows], batch.lengths[rows]
+
+    def labels(self, batch: TextBatch) -> int:
+        return batch.x.numel()
+
+    def loss(self, logits: Tensor, batch: TextBatch, rows: list[int], lengths: Tensor) -> Tensor:
+        wanted = batch.y[:, rows].to(logits.device)
+        total = functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(0, 1), reduction="sum")
+        return total / self.labels(batch)
+
+    def score(self, device: torch.device) -> DevScore:
+        loss = cross_entropy(self.model, self.dev, self.config.steps, device)
+        bits = loss / math.log(2)
+        perplexity = 2 ** (bits * len(self.dev.symbols) / self.dev.words)
+        figures = {"dev_loss": loss, "dev_bpc": bits, "dev_word_perplexity": perplexity}
+        said = f"{bits:.4f} bits per character  word perplexity {perplexity:.1f}"
+        return DevScore(loss, bits, figures, said)
+
+
+@dataclass(kw_only=True)
+class TextJob(StreamJob):
+    """Learns from ``train``, an endless text whose sentences are shuffled for every pass over it."""
+
+    train: Text
+
+    @property
+    def streams(self) -> int:
+        return self.config.rows
 
     def plan(self, epoch: int) -> Sequence[tuple[Symbols, Symbols]]:
         config = self.config
@@ -75,31 +107,6 @@ class TextJob(Job[TextBatch]):
     def batch(self, planned: tuple[Symbols, Symbols], seed: tuple[int, ...]) -> TextBatch:
         x, y = (torch.from_numpy(part.T.astype(np.int64)) for part in planned)
         return TextBatch(x, y, torch.full((x.shape[1],), x.shape[0]))
-
-    def rows(self, batch: TextBatch) -> int:
-        return batch.x.shape[1]
-
-    def fresh(self, batch: TextBatch, seed: tuple[int, ...]) -> NDArray[np.bool_]:
-        return np.zeros(batch.x.shape[1], np.bool_)
-
-    def inputs(self, batch: TextBatch, rows: list[int]) -> tuple[Tensor, Tensor]:
-        return batch.x[:, rows], batch.lengths[rows]
-
-    def labels(self, batch: TextBatch) -> int:
-        return batch.y.numel()
-
-    def loss(self, logits: Tensor, batch: TextBatch, rows: list[int], lengths: Tensor) -> Tensor:
-        wanted = batch.y[:, rows].to(logits.device)
-        total = functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum")
-        return total / self.labels(batch)
-
-    def score(self, device: torch.device) -> DevScore:
-        loss = cross_entropy(self.model, self.dev, self.config.steps, device)
-        bits = loss / math.log(2)
-        perplexity = 2 ** (bits * len(self.dev.symbols) / self.dev.words)
-        figures = {"dev_loss": loss, "dev_bpc": bits, "dev_word_perplexity": perplexity}
-        said = f"{bits:.4f} bits per character  word perplexity {perplexity:.1f}"
-        return DevScore(loss, bits, figures, said)
 
 
 @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,13 +15,15 @@ from slow_hierarchical import slow_logits
 from torch import Tensor
 
 from speechq.config import LanguageModelConfig
-from speechq.errors import ConfigError, ModelError
+from speechq.errors import ConfigError
 from speechq.nn.hierarchical import HierarchicalModel
 from speechq.nn.language import LanguageModel, make_language_model
 from speechq.nn.layer import State
 from speechq.nn.stack import Network
 from speechq.quant.quantizers import SignalQuantizer
 from speechq.quant.scheme import parse_scheme
+from speechq.runtime.engine import Engine
+from speechq.runtime.graph import Hierarchy, Model
 from speechq.text.units import Units
 
 UNITS = Units.characters(" ABCD").with_end()  # </s> 0, space 1, letters 2 to 5
@@ -216,6 +220,47 @@ def test_quantized_outputs_lie_on_their_grid() -> None:
         assert codes.round().abs().max() == 7
 
 
-def test_a_hierarchy_is_not_packed() -> None:
-    with pytest.raises(ModelError, match=r"hierarchical network \(hierarchy: a\) cannot be packed"):
-        network("a").export()
+def packed(model: Network) -> Model:
+    """The network as it would be written to a model file."""
+    layers, feat = model.export()
+    none = np.zeros(0, np.float32)
+    return Model(UNITS, None, none, none, layers, feat, model.scheme, hierarchy=model.joined())
+
+
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize(
+    "scheme", ["float", "w8a8", "w2a8,first=w8,out=w8,gate=a8,cell=a16", "w3a6,l1.in=w5"]
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_packed_network_gives_what_training_saw(kind: str, scheme: str, norm: bool) -> None:
+    model = network(kind, hidden=24, batch_norm=norm)
+    x = torch.randint(0, 6, (60, 4), generator=torch.Generator().manual_seed(1))
+    lengths = torch.tensor([60, 41, 22, 7])
+    if scheme != "float":
+        model.attach(parse_scheme(scheme), "fixed", per_row=True)
+        model.calibrate(x, lengths)
+        model.freeze_steps()
+    with torch.no_grad():
+        logits, _ = model(x, lengths)
+    form = packed(model)
+    assert form.hierarchy == (Hierarchy(kind, (0, 1)) if kind in ("a", "b") else None)
+    expected = torch.log_softmax(logits, -1).numpy()
+    found = Engine(form).forward([x[:length, k].numpy() for k, length in enumerate(lengths)])
+    differences = np.concatenate(
+        [np.abs(rows - expected[: len(rows), k]).max(1) for k, rows in enumerate(found)]
+    )
+    # A signal that falls on the other side of a rounding goes on until a word ends.
+    assert np.mean(differences < 1e-5) > 0.9
+    assert differences.max() < (1e-5 if scheme == "float" else 0.1)
+
+
+def test_the_comparison_notices_another_wiring() -> None:
+    model = network("b", hidden=24)
+    form = packed(model)
+    x = torch.tensor([[2], [3], [1], [4], [0], [2]])
+    with torch.no_grad():
+        logits, _ = model(x, torch.tensor([6]))
+    expected = torch.log_softmax(logits, -1)[:, 0].numpy()
+    found = Engine(replace(form, hierarchy=Hierarchy("b", (1,)))).forward([x[:, 0].numpy()])[0]
+    np.testing.assert_allclose(found[:4], expected[:4], atol=1e-5)
+    assert np.abs(found[4:] - expected[4:]).max() > 0.01

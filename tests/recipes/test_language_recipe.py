@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -91,18 +92,28 @@ def test_a_recipe_from_its_texts_to_its_table(recipe: Path, tmp_path: Path) -> N
     assert run_language_recipe(recipe, data=books, work=work) != again
 
 
-def test_a_hierarchy_is_scored_though_it_is_not_packed(recipe: Path, tmp_path: Path) -> None:
+def test_a_hierarchy_is_trained_retrained_packed_and_scored(recipe: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
     settings = (
         "model.cell=lstm",
         "model.hierarchy=b",
         "model.layers=4",
-        'retrain.schemes=["w4a8"]',
+        'retrain.schemes=["w4a8,l2.rec=w8,l3.in=w6"]',
         "retrain.epochs=1",
     )
-    rows = run_language_recipe(recipe, data=tmp_path / "books", work=tmp_path / "work", assignments=settings)
+    rows = run_language_recipe(recipe, data=tmp_path / "books", work=work, assignments=settings)
     assert [row["method"] for row in rows] == ["float", "float+", "direct", "adaptive"]
-    assert all(row["size_bytes"] is None and 0 < row["bits_per_character"] < 4 for row in rows)
-    assert not (tmp_path / "work" / "models").exists()
+    log = (work / "train" / "float-s1" / "metrics.jsonl").read_text().splitlines()
+    simulated = min(row["dev_bpc"] for row in map(json.loads, log) if "dev_bpc" in row)
+    assert rows[0]["bits_per_character"] == pytest.approx(simulated, abs=1e-4)
+    assert simulated < 2
+    facts = describe(read_model(work / "models" / f"{rows[3]['model']}.sqm"))
+    assert facts["hierarchy"] == {"kind": "b", "clock": [0, 1]}
+    bits = {(row["layer"], row["part"]): row["bits"] for row in facts["matrices"]}
+    # One group of weights becomes the two matrices of the layer above the words.
+    assert (bits["l3", "in"], bits["l3", "context"], bits["l2", "rec"], bits["l1", "in"]) == (6, 6, 8, 4)
+    shown = speechq("info", work / "models" / "float-s1.sqm").stdout
+    assert "million more per word" in shown
 
 
 def test_the_command_prints_a_table(recipe: Path, tmp_path: Path) -> None:
@@ -137,3 +148,35 @@ def test_errors_name_the_key_or_the_file(recipe: Path, tmp_path: Path) -> None:
     (recipe / "recipe.yaml").write_text(yaml.safe_dump({"name": "x", "data": {"corpus": "synth"}}))
     with pytest.raises(ConfigError, match="no recipe of a language model, which has the key task"):
         load_language_recipe(recipe)
+
+
+def test_a_student_learns_from_what_a_packed_teacher_writes(recipe: Path, tmp_path: Path) -> None:
+    books, work = tmp_path / "books", tmp_path / "student"
+    once = ("retrain.schemes=[]", "retrain.float_plus=false")
+    (taught,) = run_language_recipe(recipe, data=books, work=tmp_path / "teacher", assignments=once)
+    teacher = tmp_path / "teacher" / "models" / "float-s1.sqm"
+    settings = (f"transfer.teacher={teacher}", "model.hidden=24", 'retrain.schemes=["w4a8"]')
+    rows = run_language_recipe(recipe, data=books, work=work, assignments=settings)
+    assert taught["bits_per_character"] < 1.3
+    assert all(row["bits_per_character"] < 2.2 for row in rows)
+    symbols = np.load(work / "transfer" / "0" / "symbols.npy")
+    length = sum(len(sentence) + 1 for sentence in SENTENCES * 24) // 4
+    assert symbols.shape == (length + 1, 4)
+    packed = read_model(work / "models" / "float-s1.sqm")
+    assert packed.provenance["corpus"] == "written by float-s1.sqm"
+
+    # Nothing is made twice; other labels need no other text; tokens that are counted need no true text.
+    before = times(work)
+    assert run_language_recipe(recipe, data=books, work=work, assignments=settings) == rows
+    assert times(work) == before
+    hard = (*settings, "transfer.labels=hard")
+    assert run_language_recipe(recipe, data=books, work=work, assignments=hard) != rows
+    assert all(times(work)[path] == time for path, time in before.items() if path.startswith("transfer/"))
+    (books / "train.txt.gz").unlink()
+    few = (*settings, "transfer.tokens=1000", "train.parts=2", "retrain.schemes=[]", "train.epochs=2")
+    run_language_recipe(recipe, data=books, work=work, assignments=few)
+    assert [np.load(work / "transfer" / part / "symbols.npy").shape for part in "01"] == [(126, 4)] * 2
+    with pytest.raises(ConfigError, match=r"transfer\.tokens: 7 symbols are too few for train\.rows: 4"):
+        run_language_recipe(recipe, data=books, work=work, assignments=(*few, "transfer.tokens=7"))
+    with pytest.raises(ConfigError, match=r"transfer\.temperature: .* \(found 0\)"):
+        load_language_recipe(recipe, (*few, "transfer.temperature=0"))

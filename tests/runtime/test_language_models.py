@@ -376,6 +376,14 @@ def test_info_has_no_audio_to_tell_of() -> None:
         model.audio()
 
 
+def test_info_tells_what_is_done_per_word() -> None:
+    found = describe(random_model("lstm", features=None, hidden=12, layers=4, hierarchy="b"))
+    assert found["hierarchy"] == {"kind": "b", "clock": [0, 1]}
+    assert found["multiply_adds"] == 48 * (6 + 12) + 48 * (12 + 12) + 6 * 12
+    assert found["word_multiply_adds"] == 2 * 48 * (12 + 12) + 48 * 12
+    assert json.loads(json.dumps(found)) == found
+
+
 def test_an_audio_model_is_as_it_was() -> None:
     model = random_model("lstm")
     assert model.audio() == model.features

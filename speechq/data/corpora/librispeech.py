@@ -33,12 +33,13 @@ def prepare(
     *,
     splits: Mapping[str, str | Sequence[str]] | None = None,
     alphabet: str = ALPHABET,
+    download: bool = False,
 ) -> dict[str, Path]:
     """Write ``out/<split>.jsonl`` for each of ``splits``, a subset's name or several to be joined.
 
     ``source`` is the folder ``LibriSpeech`` or the one that holds it. The default is ``DEFAULT_SPLITS``; for
     all 960 hours give ``{"train": ["train-clean-100", "train-clean-360", "train-other-500"], ...}``. Speakers
-    are named by LibriSpeech's numbers.
+    are named by LibriSpeech's numbers. ``download`` fetches subsets that are missing into ``source``.
     """
     root = source / "LibriSpeech" if (source / "LibriSpeech").is_dir() else source
     chosen = {
@@ -48,6 +49,8 @@ def prepare(
     for split, subsets in chosen.items():
         for subset in subsets:
             _check_subset(subset)
+            if download and not (root / subset).is_dir():
+                root = fetch(source, subset)
             if not (root / subset).is_dir():
                 raise DataError(
                     f"{root / subset}: LibriSpeech's {subset} (split {split!r}) is missing; unpack "
@@ -64,7 +67,7 @@ def prepare(
     return written
 
 
-def download(out: Path, subset: str) -> Path:
+def fetch(out: Path, subset: str) -> Path:
     """Download one subset (337 MB to 30 GB) below ``out`` unless it is there; returns its ``LibriSpeech``."""
     _check_subset(subset)
     out.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ named by their number (``11-13.1/wsj0/...``, at most two levels down), or joined
 
 from __future__ import annotations
 
+import gzip
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from speechq.data.audio import audio_duration
+from speechq.data.corpora import wsj_language
 from speechq.data.corpora.discs import entries, find
 from speechq.data.manifest import Utterance, write_manifest
 from speechq.errors import ConfigError, DataError
+from speechq.files import replacing
 from speechq.text.normalize import ALPHABET
 from speechq.text.wsj_text import has_verbalized_punctuation, normalize_dot, parse_dot_line, tokens_to_text
 
@@ -41,6 +44,7 @@ SETS: dict[str, _Set] = {
     "eval92_5k": _Set(("11_13_1:wsj0/doc/indices/test/nvp/si_et_05.ndx",), 330),
     "eval93": _Set(("13_32_1:wsj1/doc/indices/wsj1/eval/h1_p0.ndx",), 213),
 }
+TEXT = "text.txt.gz"
 DEFAULT_SPLITS = {"train": "si284", "dev": "dev93", "test": "eval92"}
 
 # Left out of every training set: the recordings of this speaker on this one disc.
@@ -59,6 +63,7 @@ def prepare(
     splits: Mapping[str, str] | None = None,
     verbalized_punctuation: Literal["drop", "keep"] = "drop",
     alphabet: str = ALPHABET,
+    language_text: bool = False,
     strict: bool = True,
 ) -> dict[str, Path]:
     """Write ``out/<split>.jsonl`` for each of ``splits``, which names a set of ``SETS`` per split.
@@ -68,6 +73,9 @@ def prepare(
     abbreviations lose theirs. An index that does not name the known number of recordings is a DataError, or a
     warning without ``strict``; the same holds for recordings and transcripts that are not on the discs, which
     are left out then.
+
+    ``language_text`` also writes ``out/text.txt.gz``, the sentences for language models. The words that the
+    transcripts of the split ``train`` write with a period are its abbreviations.
     """
     if verbalized_punctuation not in ("drop", "keep"):
         raise ConfigError(f"wsj: verbalized_punctuation {verbalized_punctuation!r} is not one of drop, keep")
@@ -82,11 +90,30 @@ def prepare(
         split: _utterances(found, transcripts, verbalized_punctuation == "keep", alphabet, strict)
         for split, found in recordings.items()
     }
+    if language_text:
+        _write_language_text(discs, recordings.get("train", []), transcripts, alphabet, out)
     written = {}
     for split, utterances in read.items():
         written[split] = out / f"{split}.jsonl"
         write_manifest(written[split], utterances)
     return written
+
+
+def _write_language_text(
+    discs: _Discs, train: list[Path], transcripts: dict[str, str], alphabet: str, out: Path
+) -> None:
+    folder = discs.find(wsj_language.DISC, wsj_language.FOLDER)
+    if folder is None:
+        expected = discs.expected(wsj_language.DISC, wsj_language.FOLDER)
+        raise DataError(f"{expected}: the text for language models is missing")
+    spoken = (normalize_dot(transcripts.get(recording.stem.lower(), "")) for recording in train)
+    abbreviations = {token for tokens in spoken for token in tokens if token.endswith(".")}
+    with (
+        replacing(out / TEXT) as temporary,
+        gzip.open(temporary, "wt", encoding="utf-8", compresslevel=6) as text,
+    ):
+        for sentence in wsj_language.language_text(folder, abbreviations, alphabet):
+            text.write(f"{sentence}\n")
 
 
 class _Discs:

@@ -76,9 +76,24 @@ def test_download_asks_torchaudio(tmp_path, monkeypatch):
         calls.append((root, url, download))
 
     monkeypatch.setattr(librispeech.torchaudio_lite, "datasets", lambda: SimpleNamespace(LIBRISPEECH=dataset))
-    assert librispeech.download(tmp_path / "new", "dev-clean") == tmp_path / "new" / "LibriSpeech"
+    assert librispeech.fetch(tmp_path / "new", "dev-clean") == tmp_path / "new" / "LibriSpeech"
     assert calls == [(str(tmp_path / "new"), "dev-clean", True)]
     with pytest.raises(DataError, match=r"test-other \(hash mismatch\)"):
-        librispeech.download(tmp_path, "test-other")
+        librispeech.fetch(tmp_path, "test-other")
     with pytest.raises(ConfigError, match="no subset"):
-        librispeech.download(tmp_path, "nonsense")
+        librispeech.fetch(tmp_path, "nonsense")
+
+
+def test_only_missing_subsets_are_fetched(corpus, monkeypatch):
+    def dataset(root, url, download):
+        write_chapter(Path(root) / "LibriSpeech", url, 3, 4, ["C"])
+
+    monkeypatch.setattr(librispeech.torchaudio_lite, "datasets", lambda: SimpleNamespace(LIBRISPEECH=dataset))
+    splits = {"train": "train-clean-100", "test": "test-other"}
+    written = librispeech.prepare(corpus, corpus / "out", splits=splits, download=True)
+    assert [u.speaker for u in read_manifest(written["train"])] == ["19", "19"]
+    assert [u.id for u in read_manifest(written["test"])] == ["3-4-0000"]
+    new = corpus / "new"
+    assert [u.text for u in read_manifest(librispeech.prepare(new, new / "out", download=True)["dev"])] == [
+        "C"
+    ]
