@@ -32,13 +32,14 @@ SPEECHQ_INLINE __m256i fields(const std::uint8_t* p) {
   } else if constexpr (Bits == 2 || Bits == 3) {
     const __m256i low = moved<2 * (V % 4), 0>(load(p + (V / 4) * kLine), 3);
     if constexpr (Bits == 2) return low;
-    return _mm256_or_si256(low, moved<V, 2>(load(p + 2 * kLine), 4));
+    return _mm256_or_si256(low, moved<single_bit_of(V), 2>(load(p + 2 * kLine), 4));
   } else {
     __m256i low = moved<4 * (V % 2), 0>(load(p + (V / 2) * kLine), 15);
-    if constexpr (Bits == 5) low = _mm256_or_si256(low, moved<V, 4>(load(p + 4 * kLine), 16));
+    if constexpr (Bits == 5) low = _mm256_or_si256(low, moved<single_bit_of(V), 4>(load(p + 4 * kLine), 16));
     if constexpr (Bits >= 6)
       low = _mm256_or_si256(low, moved<2 * (V % 4), 4>(load(p + (4 + V / 4) * kLine), 0x30));
-    if constexpr (Bits == 7) low = _mm256_or_si256(low, moved<V, 6>(load(p + 6 * kLine), 0x40));
+    if constexpr (Bits == 7)
+      low = _mm256_or_si256(low, moved<single_bit_of(V), 6>(load(p + 6 * kLine), 0x40));
     return low;
   }
 }

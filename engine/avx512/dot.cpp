@@ -42,19 +42,19 @@ SPEECHQ_INLINE __m512i fields(const std::uint8_t* p) {
     if constexpr (Bits == 2)
       return low;
     else
-      return joined(low, moved<V, 2>(load(p + 2 * kLine)), bytes_of(4));
+      return joined(low, moved<single_bit_of(V), 2>(load(p + 2 * kLine)), bytes_of(4));
   } else {
     const __m512i low = _mm512_and_si512(moved<4 * (V % 2), 0>(load(p + (V / 2) * kLine)), bytes_of(15));
     if constexpr (Bits == 4) {
       return low;
     } else if constexpr (Bits == 5) {
-      return joined(low, moved<V, 4>(load(p + 4 * kLine)), bytes_of(16));
+      return joined(low, moved<single_bit_of(V), 4>(load(p + 4 * kLine)), bytes_of(16));
     } else {
       const __m512i six = joined(low, moved<2 * (V % 4), 4>(load(p + (4 + V / 4) * kLine)), bytes_of(0x30));
       if constexpr (Bits == 6)
         return six;
       else
-        return joined(six, moved<V, 6>(load(p + 6 * kLine)), bytes_of(0x40));
+        return joined(six, moved<single_bit_of(V), 6>(load(p + 6 * kLine)), bytes_of(0x40));
     }
   }
 }
@@ -70,6 +70,10 @@ SPEECHQ_INLINE __m512i broadcast(const std::int32_t* p) { return _mm512_set1_epi
 // 32 MB; 1 to 4 KiB are 10 to 20 % slower beyond 16 MB.
 constexpr int kAhead = 8192;
 
+// Superblocks that are multiplied with all columns, in several passes, before the next ones: they stay in a
+// near cache, and the next ones have the time of all passes to come. Measured: 16 and 64 are slower.
+constexpr std::int64_t kChunk = 32;
+
 struct Task {
   const std::uint8_t* rows;
   std::int64_t row_bytes, next, depth;  // from a row block and from a superblock to the next; superblocks
@@ -78,77 +82,103 @@ struct Task {
   const std::int32_t* sums;
   std::int32_t* out;
   Place place;
+  bool first = true;            // sums begin with the offset of the fields, not with those in `out`
+  std::int64_t ahead = kAhead;  // bytes from what is read to what is fetched
+  unsigned fetched = 0xff;      // a bit for each vector whose lines are
 };
 
-// The R * Bits lines that follow in kAhead bytes.
-template <int Bits, int R>
+// Fetches the lines of vector V of R row blocks.
+template <int Bits, int R, int V>
 SPEECHQ_INLINE void fetch(const std::uint8_t* p) {
-#pragma GCC unroll 32
-  for (int line = 0; line < R * Bits; ++line)
-    _mm_prefetch(reinterpret_cast<const char*>(p + kAhead + line * kLine), _MM_HINT_T0);
+#pragma GCC unroll 4
+  for (int line = R * Bits * V / 8; line < R * Bits * (V + 1) / 8; ++line)
+    _mm_prefetch(reinterpret_cast<const char*>(p + line * kLine), _MM_HINT_T0);
+}
+
+// The next vector's codes. The compiler is kept from forming the addresses of all vectors in advance, which
+// are more than there are registers.
+SPEECHQ_INLINE const std::int32_t* next_words(const std::int32_t* x, std::int64_t stride) {
+  x += stride;
+  asm("" : "+r"(x));
+  return x;
 }
 
 // R row blocks times C columns; every weight vector is unpacked once for C columns.
 template <int Bits, int R, int C>
 void tile(const Task& a) {
+  const auto place = [&](int r, int c) {
+    return a.out + c * a.place.column_stride + r * a.place.block_stride;
+  };
   __m512i acc[R][C];
   for (int r = 0; r < R; ++r)
-    for (int c = 0; c < C; ++c) acc[r][c] = _mm512_setzero_si512();
+    for (int c = 0; c < C; ++c)
+      acc[r][c] =
+          a.first ? _mm512_set1_epi32(-a.sums[c] * (1 << (Bits - 1))) : _mm512_loadu_si512(place(r, c));
   const std::uint8_t* p = a.rows;
   const std::int32_t* x = a.words;
   for (std::int64_t d = 0; d < a.depth; ++d) {
-    fetch<Bits, R>(p);
     for_vectors(
         [&](auto v) {
+          if ((a.fetched >> v.value & 1) != 0) fetch<Bits, R, v.value>(p + a.ahead);
           __m512i w[R];
 #pragma GCC unroll 4
           for (int r = 0; r < R; ++r) w[r] = fields<Bits, v.value>(p + r * a.row_bytes);
 #pragma GCC unroll 16
           for (int c = 0; c < C; ++c) {
-            const __m512i codes = broadcast(x + v.value * a.stride + c);
+            const __m512i codes = broadcast(x + c);
 #pragma GCC unroll 4
             for (int r = 0; r < R; ++r) acc[r][c] = _mm512_dpbusd_epi32(acc[r][c], w[r], codes);
           }
+          x = next_words(x, a.stride);
         },
         std::make_index_sequence<8>{});
     p += a.next;
-    x += 8 * a.stride;
   }
-  for (int c = 0; c < C; ++c) {
-    const __m512i offset = _mm512_set1_epi32(a.sums[c] * (1 << (Bits - 1)));
-    for (int r = 0; r < R; ++r)
-      _mm512_storeu_si512(a.out + c * a.place.column_stride + r * a.place.block_stride,
-                          _mm512_sub_epi32(acc[r][c], offset));
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) _mm512_storeu_si512(place(r, c), acc[r][c]);
+}
+
+// By how many bits the fields of vector V are too far up where they are not brought down to bit 0.
+template <int Bits>
+constexpr int place_of(int v) {
+  return Bits == 4 ? 4 * (v % 2) : Bits == 3 ? 2 * (v % 2) : Bits == 2 ? 2 * (v % 4) : 0;
+}
+
+// The fields of vector V times 2^place_of<Bits>(V): few shifts or none.
+template <int Bits, int V>
+SPEECHQ_INLINE __m512i fields_in_place(const std::uint8_t* p) {
+  constexpr int kPlace = place_of<Bits>(V);
+  if constexpr (Bits == 2 || Bits == 4) {
+    return _mm512_and_si512(load(p + (V * Bits / 8) * kLine), bytes_of(((1 << Bits) - 1) << kPlace));
+  } else if constexpr (Bits == 3) {
+    // Two neighbours share each shift.
+    constexpr int kPair = V % 2;
+    const __m512i low = moved<2 * (V % 4 - kPair), 0>(load(p + (V / 4) * kLine));
+    const __m512i high = moved<single_bit_of(V), 2 + kPlace>(load(p + 2 * kLine));
+    return joined(_mm512_and_si512(low, bytes_of(3 << kPlace)), high, bytes_of(4 << kPlace));
+  } else {
+    return fields<Bits, V>(p);
   }
 }
 
 // R row blocks times one column, where reading the weights is what takes the time: four sums per row block,
-// so that none has to wait for the one before, and fields of 2 and 4 bits without a shift, their sums
-// weighted by their place in the byte instead.
+// so that none has to wait for the one before, of fields in place, weighted at the end.
 template <int Bits, int R>
 void single(const Task& a) {
   constexpr int kSums = 4;
-  constexpr bool kInPlace = Bits == 4 || Bits == 2;
   __m512i acc[R][kSums];
   for (auto& row : acc)
     for (auto& sum : row) sum = _mm512_setzero_si512();
   const std::uint8_t* p = a.rows;
   const std::int32_t* x = a.words;
   for (std::int64_t d = 0; d < a.depth; ++d) {
-    fetch<Bits, R>(p);
     for_vectors(
         [&](auto v) {
+          fetch<Bits, R, v.value>(p + kAhead);
           const __m512i codes = broadcast(x + v.value * a.stride);
 #pragma GCC unroll 4
           for (int r = 0; r < R; ++r) {
-            __m512i w;
-            if constexpr (kInPlace) {
-              constexpr int kPer = 8 / Bits, kPlace = v.value % kPer;
-              w = _mm512_and_si512(load(p + r * a.row_bytes + (v.value / kPer) * kLine),
-                                   bytes_of(((1 << Bits) - 1) << (Bits * kPlace)));
-            } else {
-              w = fields<Bits, v.value>(p + r * a.row_bytes);
-            }
+            const __m512i w = fields_in_place<Bits, v.value>(p + r * a.row_bytes);
             acc[r][v.value % kSums] = _mm512_dpbusd_epi32(acc[r][v.value % kSums], w, codes);
           }
         },
@@ -158,12 +188,7 @@ void single(const Task& a) {
   }
   const __m512i offset = _mm512_set1_epi32(a.sums[0] * (1 << (Bits - 1)));
   for (int r = 0; r < R; ++r) {
-    for_vectors(
-        [&](auto v) {
-          if constexpr (kInPlace)
-            acc[r][v.value] = _mm512_srai_epi32(acc[r][v.value], Bits * (v.value % (8 / Bits)));
-        },
-        std::make_index_sequence<kSums>{});
+    for (int k = 0; k < kSums; ++k) acc[r][k] = _mm512_srai_epi32(acc[r][k], place_of<Bits>(k));
     const __m512i sum =
         _mm512_add_epi32(_mm512_add_epi32(acc[r][0], acc[r][1]), _mm512_add_epi32(acc[r][2], acc[r][3]));
     _mm512_storeu_si512(a.out + r * a.place.block_stride, _mm512_sub_epi32(sum, offset));
@@ -172,17 +197,36 @@ void single(const Task& a) {
 
 // R row blocks times all columns but, perhaps, the last one.
 template <int Bits, int R>
-void row_blocks(Task a, int columns) {
-  const auto step = [&](auto size) {
-    tile<Bits, R, size.value>(a);
-    a.words += size.value;
-    a.sums += size.value;
-    a.out += size.value * a.place.column_stride;
-    columns -= size.value;
-  };
-  while (columns >= 8) step(std::integral_constant<int, 8>{});
-  if (columns >= 4) step(std::integral_constant<int, 4>{});
-  if (columns >= 2) step(std::integral_constant<int, 2>{});
+void row_blocks(const Task& whole, int columns) {
+  constexpr int kMost = R == 1 ? 16 : 8;
+  const int passes = columns < 2 * kMost ? 1 : columns < 4 * kMost ? 2 : 4;
+  const std::int64_t chunk = passes == 1 ? whole.depth : kChunk;
+  for (std::int64_t begin = 0; begin < whole.depth; begin += chunk) {
+    Task a = whole;
+    a.rows += begin * a.next;
+    a.words += begin * 8 * a.stride;
+    a.first = begin == 0;
+    a.depth = whole.depth - begin < chunk ? whole.depth - begin : chunk;
+    if (passes > 1) {
+      a.ahead = a.depth * a.next;
+      a.fetched = passes == 2 ? 0x55 : 0x11;
+    }
+    int left = columns;
+    const auto step = [&](auto size) {
+      tile<Bits, R, size.value>(a);
+      a.words += size.value;
+      a.sums += size.value;
+      a.out += size.value * a.place.column_stride;
+      a.fetched = passes == 1 ? 0xff : a.fetched << 1 & 0xff;
+      left -= size.value;
+    };
+    // As many sums as hide the latency of the products and leave registers for what is multiplied.
+    if constexpr (R == 1)
+      while (left >= 16) step(std::integral_constant<int, 16>{});
+    while (left >= 8) step(std::integral_constant<int, 8>{});
+    if (left >= 4) step(std::integral_constant<int, 4>{});
+    if (left >= 2) step(std::integral_constant<int, 2>{});
+  }
 }
 
 // Calls f with pieces of at most Most row blocks.
@@ -203,15 +247,11 @@ void all(const Rows& rows, const PackedInput& x, std::int32_t* out, Place place)
   };
   if (x.count > 1) {
     Task a = whole;
-    const auto step = [&](auto blocks) {
+    // Measured: three row blocks times eight columns are slower.
+    in_pieces<2>(rows.count, [&](auto blocks) {
       row_blocks<Bits, blocks.value>(a, x.count);
       advance(a, blocks.value);
-    };
-    // Three row blocks times eight columns fill the registers; four are two times two.
-    if (rows.count == 4)
-      in_pieces<2>(rows.count, step);
-    else
-      in_pieces<3>(rows.count, step);
+    });
   }
   if (x.count % 2 == 1) {
     Task a = whole;

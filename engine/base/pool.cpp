@@ -41,8 +41,11 @@ struct alignas(64) TileState {
   std::atomic<std::int64_t> next_phase{0};
 };
 
+// Whether a phase goes through the tiles from the last to the first.
+bool downwards(std::int64_t phase, std::int64_t turn) { return phase / turn % 2 == 1; }
+
 struct Job {
-  std::int64_t phases, tiles;
+  std::int64_t phases, tiles, turn;
   int participants;
   TileFunction function;
   const void* context;
@@ -53,10 +56,12 @@ struct Job {
   // phases, and then takes what others have not begun yet.
   void work(int participant) {
     const std::int64_t first = participant * tiles / participants;
+    const std::int64_t last = (participant + 1) * tiles / participants - 1;
     // A participant that joins late enters at the phase that the others are in.
     for (std::int64_t phase = finished.load(std::memory_order_acquire) / tiles; phase < phases; ++phase) {
+      const bool down = downwards(phase, turn);
       for (std::int64_t i = 0; i < tiles; ++i) {
-        const std::int64_t tile = first + i < tiles ? first + i : first + i - tiles;
+        const std::int64_t tile = (down ? last - i + tiles : first + i) % tiles;
         std::atomic<std::int64_t>& next = states[tile].next_phase;
         std::int64_t expected = phase;
         if (next.load(std::memory_order_relaxed) != phase ||
@@ -140,15 +145,16 @@ Pool& pool() {
 }  // namespace
 
 void run_phases(std::int64_t phases, std::int64_t tiles, int threads, TileFunction function,
-                const void* context) {
+                const void* context, std::int64_t turn) {
   if (phases <= 0 || tiles <= 0) return;
   const int participants = static_cast<int>(std::min<std::int64_t>(std::max(threads, 1), tiles));
   if (participants > 1) {
-    Job job{phases, tiles, participants, function, context, std::make_unique<TileState[]>(tiles)};
+    Job job{phases, tiles, turn, participants, function, context, std::make_unique<TileState[]>(tiles)};
     if (pool().run(job)) return;
   }
   for (std::int64_t phase = 0; phase < phases; ++phase)
-    for (std::int64_t tile = 0; tile < tiles; ++tile) function(context, phase, tile);
+    for (std::int64_t i = 0; i < tiles; ++i)
+      function(context, phase, downwards(phase, turn) ? tiles - 1 - i : i);
 }
 
 }  // namespace speechq

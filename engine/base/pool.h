@@ -9,21 +9,26 @@
 
 namespace speechq {
 
+constexpr std::int64_t kNeverTurn = INT64_MAX;
+
 using TileFunction = void (*)(const void* context, std::int64_t phase, std::int64_t tile);
 
-// Runs the job on up to `threads` threads, the caller being one of them; returns when all is done.
+// Runs the job on up to `threads` threads, the caller being one of them; returns when all is done. Every
+// `turn` phases the order of the tiles turns round, so that what is left in the cache of data that does not
+// fit it is used before it is pushed out.
 void run_phases(std::int64_t phases, std::int64_t tiles, int threads, TileFunction function,
-                const void* context);
+                const void* context, std::int64_t turn);
 
 // The same for a callable (phase, tile).
 template <class Function>
-void for_phases(std::int64_t phases, std::int64_t tiles, int threads, const Function& function) {
+void for_phases(std::int64_t phases, std::int64_t tiles, int threads, const Function& function,
+                std::int64_t turn = kNeverTurn) {
   run_phases(
       phases, tiles, threads,
       [](const void* context, std::int64_t phase, std::int64_t tile) {
         (*static_cast<const Function*>(context))(phase, tile);
       },
-      &function);
+      &function, turn);
 }
 
 // One phase: a callable (tile).

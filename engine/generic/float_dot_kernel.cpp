@@ -23,6 +23,10 @@ constexpr int kBlocks = 1, kColumns = 6;
 constexpr int kBlocks = 1, kColumns = 2;
 #endif
 
+// Columns that are multiplied with all frames before the next ones, so that the frames find them in a near
+// cache; the next ones are fetched meanwhile.
+constexpr std::int64_t kChunk = 128;
+
 struct Task {
   const std::uint8_t* rows;
   std::int64_t row_bytes, next, columns;  // from a row block and from a piece to the next; columns
@@ -30,6 +34,8 @@ struct Task {
   std::int64_t stride;
   float* out;
   Place place;
+  bool first = true;                    // sums begin at zero, not with those in `out`
+  std::int64_t fetch = 0, divisor = 1;  // fetch piece `fetch + k / divisor`
 };
 
 template <int R, int C>
@@ -43,7 +49,19 @@ void store(const Task& a, const Floats (&acc)[R][C]) {
 template <int R, int C>
 void tile(const Task& a) {
   Floats acc[R][C] = {};
+  if (!a.first)
+    for (int r = 0; r < R; ++r)
+      for (int c = 0; c < C; ++c)
+        std::memcpy(&acc[r][c], a.out + c * a.place.column_stride + r * a.place.block_stride, sizeof(Floats));
+  const std::uint8_t* fetched = a.rows + a.fetch * a.next;
+  std::int64_t until_fetch = 1;
   for (std::int64_t k = 0; k < a.columns; ++k) {
+    if (--until_fetch == 0) {
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) __builtin_prefetch(fetched + r * a.row_bytes, 0, 3);
+      fetched += a.next;
+      until_fetch = a.divisor;
+    }
     Floats w[R];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) std::memcpy(&w[r], a.rows + r * a.row_bytes + k * a.next, sizeof(Floats));
@@ -94,12 +112,13 @@ void in_pieces(int count, const F& f) {
 
 void float_dot(const Rows& rows, const FloatInput& x, float* out, Place place) {
   Task a{rows.first, rows.block_stride, rows.stride, rows.columns, x.values, x.stride, out, place};
-  const auto all_columns = [&](const auto& f) {
-    Task part = a;
+  const auto all_columns = [&](const Task& task, const auto& f) {
+    Task part = task;
     in_pieces<kColumns>(x.count, [&](auto columns) {
       f(part, columns);
       part.values += columns.value * x.stride;
       part.out += columns.value * place.column_stride;
+      part.fetch += part.columns / part.divisor;
     });
   };
   const auto advance = [&](int blocks) {
@@ -108,15 +127,29 @@ void float_dot(const Rows& rows, const FloatInput& x, float* out, Place place) {
   };
   if (rows.bits != 32) {
     for (int block = 0; block < rows.count; ++block) {
-      all_columns([&](const Task& part, auto columns) { code_tile<columns.value>(part, rows.bits); });
+      all_columns(a, [&](const Task& part, auto columns) { code_tile<columns.value>(part, rows.bits); });
       advance(1);
     }
     return;
   }
-  in_pieces<kBlocks>(rows.count, [&](auto blocks) {
-    all_columns([&](const Task& part, auto columns) { tile<blocks.value, columns.value>(part); });
+  const auto row_blocks = [&](auto blocks) {
+    Task chunk = a;
+    chunk.divisor = blocks_of(x.count, kColumns);
+    for (std::int64_t first = 0; first < rows.columns; first += kChunk) {
+      chunk.rows = a.rows + first * rows.stride;
+      chunk.values = a.values + first;
+      chunk.first = first == 0;
+      chunk.columns = rows.columns - first < kChunk ? rows.columns - first : kChunk;
+      chunk.fetch = chunk.columns;
+      all_columns(chunk, [&](const Task& part, auto columns) { tile<blocks.value, columns.value>(part); });
+    }
     advance(blocks.value);
-  });
+  };
+  // Four row blocks are two times two.
+  if (rows.count == 4)
+    in_pieces<(kBlocks < 2 ? kBlocks : 2)>(rows.count, row_blocks);
+  else
+    in_pieces<kBlocks>(rows.count, row_blocks);
 }
 
 }  // namespace speechq::engine::SPEECHQ_ISA

@@ -48,7 +48,7 @@ struct RequantizeTask {
   std::int32_t limit = 0;
 };
 
-// The gate functions of all codes; null where a layer does not use one.
+// The gate functions of all codes, one unused entry behind them; null where a layer does not use one.
 struct GateTables {
   const std::int16_t* sigmoid = nullptr;
   const std::int16_t* tanh = nullptr;

@@ -31,13 +31,18 @@ Planes planes_of(int bits) {
   }
 }
 
+// The lowest bit of a vector in a line of fields of `width` bits.
+int bit_of(int width, int vector) {
+  return width == 1 ? single_bit_of(vector) : width * (vector % (8 / width));
+}
+
 void put(int bits, std::uint8_t* superblock, int vector, int place, unsigned field) {
   const Planes planes = planes_of(bits);
   for (int p = 0; p < planes.count; ++p) {
     const int width = planes.width[p], per_line = 8 / width;
     const unsigned part = field & ((1u << width) - 1u);
     superblock[(vector / per_line) * kLine + place] |=
-        static_cast<std::uint8_t>(part << (width * (vector % per_line)));
+        static_cast<std::uint8_t>(part << bit_of(width, vector));
     field >>= width;
     superblock += width * kLine;
   }
@@ -50,7 +55,7 @@ unsigned get(int bits, const std::uint8_t* superblock, int vector, int place) {
   for (int p = 0; p < planes.count; ++p) {
     const int width = planes.width[p], per_line = 8 / width;
     const unsigned line = superblock[(vector / per_line) * kLine + place];
-    field |= ((line >> (width * (vector % per_line))) & ((1u << width) - 1u)) << shift;
+    field |= ((line >> bit_of(width, vector)) & ((1u << width) - 1u)) << shift;
     shift += width;
     superblock += width * kLine;
   }

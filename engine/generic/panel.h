@@ -10,7 +10,9 @@
 // 64-byte lines:
 //   4 bits (of 4, 5, 6, 7):  line q holds vectors 2q (low) and 2q + 1 (high half of each byte), 4 lines
 //   2 bits (of 2, 3, 6, 7):  line q holds vectors 4q to 4q + 3, from the low bits upwards, 2 lines
-//   1 bit (of 3, 5, 7):      one line holds all eight
+//   1 bit (of 3, 5, 7):      one line holds all eight, vector V at bit single_bit_of(V): vectors 2q and 2q +
+//   1
+//                            are two bits apart there as in a line of 2 bits, so that one shift serves both
 //   8 bits:                  a line per vector
 // The low bits of a field are in the first plane. A field is code + 2^(bits-1), so that it is never negative.
 //
@@ -26,6 +28,8 @@ namespace speechq::engine {
 constexpr int kRows = 16;
 constexpr int kDepth = 32;
 constexpr int kLine = 64;
+
+constexpr int single_bit_of(int vector) { return (vector & 4) | ((vector & 1) << 1) | ((vector & 2) >> 1); }
 
 inline std::int64_t blocks_of(std::int64_t count, std::int64_t size) { return (count + size - 1) / size; }
 

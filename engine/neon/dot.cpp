@@ -26,14 +26,14 @@ SPEECHQ_INLINE int8x16_t fields(const std::uint8_t* p) {
     return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p + V * kLine), vdupq_n_u8(0x80)));
   } else if constexpr (Bits == 2 || Bits == 3) {
     uint8x16_t low = moved<2 * (V % 4), 0>(vld1q_u8(p + (V / 4) * kLine), 3);
-    if constexpr (Bits == 3) low = vorrq_u8(low, moved<V, 2>(vld1q_u8(p + 2 * kLine), 4));
+    if constexpr (Bits == 3) low = vorrq_u8(low, moved<single_bit_of(V), 2>(vld1q_u8(p + 2 * kLine), 4));
     return vreinterpretq_s8_u8(low);
   } else {
     uint8x16_t low = moved<4 * (V % 2), 0>(vld1q_u8(p + (V / 2) * kLine), 15);
-    if constexpr (Bits == 5) low = vorrq_u8(low, moved<V, 4>(vld1q_u8(p + 4 * kLine), 16));
+    if constexpr (Bits == 5) low = vorrq_u8(low, moved<single_bit_of(V), 4>(vld1q_u8(p + 4 * kLine), 16));
     if constexpr (Bits >= 6)
       low = vorrq_u8(low, moved<2 * (V % 4), 4>(vld1q_u8(p + (4 + V / 4) * kLine), 0x30));
-    if constexpr (Bits == 7) low = vorrq_u8(low, moved<V, 6>(vld1q_u8(p + 6 * kLine), 0x40));
+    if constexpr (Bits == 7) low = vorrq_u8(low, moved<single_bit_of(V), 6>(vld1q_u8(p + 6 * kLine), 0x40));
     return vreinterpretq_s8_u8(low);
   }
 }

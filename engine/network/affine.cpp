@@ -134,6 +134,8 @@ void Affine::run(std::int64_t tile, const Operand& x, int first, int columns, fl
   task.scale = scale_.empty() ? nullptr : scale_.data() + unit;
   task.bias = bias_.empty() ? nullptr : bias_.data() + unit;
   task.stride = stride_;
+  fetch_rows(tile, scale_);
+  fetch_rows(tile, bias_);
   if (integer()) {
     alignas(kLine) std::int32_t sums[2 * kColumns * 4 * kTile];
     products(tile, x, first, columns, sums, profile);
@@ -150,6 +152,9 @@ void Affine::run(std::int64_t tile, const Operand& x, int first, int columns, st
                  Profile* profile) const {
   const std::int64_t unit = tile * kTile;
   alignas(kLine) std::int32_t sums[2 * kColumns * 4 * kTile];
+  fetch_rows(tile, multiplier_);
+  fetch_rows(tile, shift_);
+  fetch_rows(tile, integer_bias_);
   products(tile, x, first, columns, sums, profile);
   RequantizeTask task;
   task.shape = shape(tile, columns);

@@ -16,6 +16,13 @@ struct Operand {
   FloatInput values;
 };
 
+// Fetches what is needed behind the products, before they push it out of the near caches.
+template <class T>
+void fetch(const T* values, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; i += kLine / static_cast<std::int64_t>(sizeof(T)))
+    __builtin_prefetch(values + i);
+}
+
 // Columns that are worked on at a time, so that what lies between product and cell stays in the cache.
 constexpr int kColumns = 16;
 
@@ -49,6 +56,12 @@ class Affine {
   template <class T>
   void products(std::int64_t tile, const Operand& x, int first, int columns, T* sums, Profile* profile) const;
   TileShape shape(std::int64_t tile, int columns) const;
+  // Fetches the tile's part of a vector [part][stride], which may be empty.
+  template <class T>
+  void fetch_rows(std::int64_t tile, const std::vector<T>& vector) const {
+    for (std::int64_t row = tile * kTile; row < static_cast<std::int64_t>(vector.size()); row += stride_)
+      fetch(vector.data() + row, tile_units(tile));
+  }
 
   Panels panels_;
   Grid input_;

@@ -7,7 +7,7 @@ GateCodes::GateCodes(const Grid& gate) {
     std::vector<float> values(2 * kTableHalf);
     for (std::size_t k = 0; k < values.size(); ++k)
       values[k] = function((static_cast<float>(k) - kTableHalf) / (1 << kIndexBits));
-    codes.resize(values.size());
+    codes.resize(values.size() + 1);  // look-ups read an entry more
     kernels().cells.quantize(values.data(), static_cast<std::int64_t>(values.size()), gate, codes.data());
   };
   fill(sigmoid, gate_sigmoid);

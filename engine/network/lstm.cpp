@@ -83,21 +83,22 @@ class Lstm : public LayerRunner {
                   static_cast<std::size_t>(streams * stride() * work.tanh.value_bytes()));
       work.inner = projection_->operand(work.tanh, 0, streams, arena);
     }
-    // One phase for the inputs, then per step: cells, and their output made ready for the next products.
+    // One phase for the inputs, then per step: cells, and their output made ready for the next products. Each
+    // step begins with the part of the recurrent matrix with which the one before it ended.
     const int per_step = residual_ ? 4 : 2;
-    for_phases(1 + per_step * frames, input_.tiles(), block.threads,
-               [&](std::int64_t phase, std::int64_t tile) {
-                 if (phase == 0) return inputs(x, block, tile, work);
-                 const int t = static_cast<int>((phase - 1) / per_step);
-                 const auto part = (phase - 1) % per_step;
-                 if (part == 0) return cells(block, tile, t, work);
-                 if (residual_ && part == 2) return outputs(x, block, tile, t, work);
-                 if (tile != 0) return;
-                 if (residual_ && part == 1)
-                   projection_->refill(work.tanh, 0, work.inner);
-                 else
-                   next_operand(block, work, t);
-               });
+    const auto run_tile = [&](std::int64_t phase, std::int64_t tile) {
+      if (phase == 0) return inputs(x, block, tile, work);
+      const int t = static_cast<int>((phase - 1) / per_step);
+      const auto part = (phase - 1) % per_step;
+      if (part == 0) return cells(block, tile, t, work);
+      if (residual_ && part == 2) return outputs(x, block, tile, t, work);
+      if (tile != 0) return;
+      if (residual_ && part == 1)
+        projection_->refill(work.tanh, 0, work.inner);
+      else
+        next_operand(block, work, t);
+    };
+    for_phases(1 + per_step * frames, input_.tiles(), block.threads, run_tile, per_step);
     keep_states(block, work.out);
     return work.out;
   }
@@ -197,12 +198,13 @@ class Lstm : public LayerRunner {
         if (block.forgets(t * block.streams + first + i))
           std::fill_n(cells.column[i].c, input_.tile_units(tile), typename A::Value{});
       alignas(kLine) typename A::Value recurrent[kColumns * 4 * kTile];
+      const auto* u = work.u + (tile * columns + t * block.streams + first) * 4 * kTile;
+      fetch(u, static_cast<std::int64_t>(count) * 4 * kTile);
       recurrent_.run(tile, work.h, first, count, recurrent, block.profile);
       for (int i = 0; residual_ && i < count; ++i) {
         using Output = decltype(cells.column[i].h);
         cells.column[i].h = static_cast<Output>(work.tanh.row(first + i, tile * kTile));
       }
-      const auto* u = work.u + (tile * columns + t * block.streams + first) * 4 * kTile;
       step(tile, count, u, recurrent, cells.column);
     });
   }

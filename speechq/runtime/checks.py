@@ -15,6 +15,7 @@ from speechq.text.units import BLANK, END
 KINDS = ("sru", "lstm", "residual_lstm", "qrnn", "isru", "linear")
 Shapes = dict[str, tuple[int, ...]]
 
+_MOST = float(np.finfo(np.float32).max)
 _VECTORS_THAT_MAY_BE_ABSENT = ("candidate_bias", "peepholes")
 
 
@@ -72,8 +73,8 @@ def _expected(layer: Layer, d: int, h: int) -> tuple[Shapes, Shapes]:
         if not isinstance(options.get("tanh"), bool):
             raise ModelError(f"option tanh is {options.get('tanh')!r}: expected true or false")
         scale = options.get("scale_x")
-        if not isinstance(scale, int | float) or isinstance(scale, bool) or not math.isfinite(scale):
-            raise ModelError(f"option scale_x is {scale!r}: expected a number")
+        if not isinstance(scale, int | float) or isinstance(scale, bool) or not abs(scale) <= _MOST:
+            raise ModelError(f"option scale_x is {scale!r}: expected a float32 number")
         return {"in": (3 * h, d)} | skip, vectors
     if kind == "qrnn":
         rows = layer.matrices["in"].codes.shape[0]
@@ -187,6 +188,8 @@ def check_model(model: Model) -> None:
         raise ModelError(f"units: symbols must be {first!r} followed by at least one symbol")
     if not model.layers or model.layers[-1].kind != "linear":
         raise ModelError("the last layer must be of kind linear")
+    if any(layer.kind == "linear" for layer in model.layers[:-1]):
+        raise ModelError("only the last layer may be of kind linear")
     if model.hierarchy is not None:
         _check_hierarchy(model.hierarchy, model)
     widths: list[int] = []

@@ -19,6 +19,7 @@ from speechq.errors import ModelError, SpeechqError
 from speechq.files import replacing
 from speechq.runtime.checks import check_model
 from speechq.runtime.graph import Hierarchy, Layer, Matrix, Model, Signal
+from speechq.runtime.header import member, number, typed
 from speechq.runtime.packing import pack_codes, unpack_codes
 from speechq.text.units import Units
 
@@ -157,8 +158,9 @@ def _load(path: Path) -> tuple[dict[str, Any], Tensors]:
         raise ModelError(f"{path}: a safetensors file, but not of speechq (no header {_KEY!r})") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ModelError(f"{path}: not a speechq model: the header's format is not {FORMAT!r}")
-    if header.get("version") not in (VERSION, HIERARCHY_VERSION):
-        found, known = header.get("version"), f"versions {VERSION} and {HIERARCHY_VERSION}"
+    found = header.get("version")
+    if type(found) is not int or found not in (VERSION, HIERARCHY_VERSION):
+        known = f"versions {VERSION} and {HIERARCHY_VERSION}"
         raise ModelError(f"{path}: model format version {found!r}; this speechq reads {known}")
     try:
         checksum = _checksum(header, tensors)
@@ -169,14 +171,18 @@ def _load(path: Path) -> tuple[dict[str, Any], Tensors]:
     return header, tensors
 
 
-def _signal(value: Mapping[str, Any]) -> Signal:
-    return Signal(int(value["bits"]), float(value["step"]))
+def _signal(name: str, value: Any) -> Signal:
+    header = typed(f"signal {name}", value, dict)
+    return Signal(member(header, "bits", int), number(header, "step"))
 
 
-def _layer(index: int, header: Mapping[str, Any], tensors: Tensors) -> Layer:
+def _layer(index: int, value: Any, tensors: Tensors) -> Layer:
+    header = typed(f"layer {index}", value, dict)
     matrices = {}
-    for name, entry in header["matrices"].items():
-        bits, shape = int(entry["bits"]), (int(entry["rows"]), int(entry["columns"]))
+    for name, item in member(header, "matrices", dict).items():
+        entry = typed(f"layer {index}, matrix {name}", item, dict)
+        bits = member(entry, "bits", int)
+        shape = (member(entry, "rows", int), member(entry, "columns", int))
         codes = tensors.pop(f"layers.{index}.{name}.codes")
         if bits == 32:
             matrices[name] = Matrix(32, codes, np.zeros(0, np.float32))
@@ -190,13 +196,17 @@ def _layer(index: int, header: Mapping[str, Any], tensors: Tensors) -> Layer:
             except ModelError as error:
                 raise ModelError(f"layer {index}, matrix {name}: {error}") from error
             matrices[name] = Matrix(bits, unpacked, tensors.pop(f"layers.{index}.{name}.steps"))
-    vectors = {name: tensors.pop(f"layers.{index}.{name}") for name in header["vectors"]}
-    signals = {name: _signal(value) for name, value in header["signals"].items()}
-    return Layer(str(header["kind"]), dict(header["options"]), matrices, vectors, signals)
+    vectors = {
+        typed("the name of a vector", name, str): tensors.pop(f"layers.{index}.{name}")
+        for name in member(header, "vectors", list)
+    }
+    signals = {name: _signal(name, item) for name, item in member(header, "signals", dict).items()}
+    options = member(header, "options", dict)
+    return Layer(member(header, "kind", str), options, matrices, vectors, signals)
 
 
 def _check_symbol_input(header: Mapping[str, Any]) -> None:
-    kind = header["input"]["kind"]
+    kind = member(member(header, "input", dict), "kind", str)
     if kind != "symbols":
         raise ModelError(f"input: kind {kind!r}: expected symbols")
     for key in ("features", "feat"):
@@ -210,10 +220,8 @@ def _hierarchy(header: Mapping[str, Any]) -> Hierarchy | None:
         if "hierarchy" in header:
             raise ModelError(f"hierarchy does not belong to a file of version {VERSION}")
         return None
-    found = header["hierarchy"]
-    clock = found["clock"]
-    if not isinstance(clock, list) or not all(type(symbol) is int for symbol in clock):
-        raise ModelError("hierarchy: clock: expected a list of integers")
+    found = member(header, "hierarchy", dict)
+    clock = [typed("hierarchy: clock: a symbol", symbol, int) for symbol in member(found, "clock", list)]
     return Hierarchy(found["kind"], tuple(clock))
 
 
@@ -231,15 +239,19 @@ def read_model(path: str | Path) -> Model:
         if symbols:
             _check_symbol_input(header)
         model = Model(
-            units=Units.from_json(header["units"]),
-            features=None if symbols else FeatureConfig.model_validate(header["features"]),
+            units=Units.from_json(member(header, "units", dict)),
+            features=None
+            if symbols
+            else FeatureConfig.model_validate(member(header, "features", dict), strict=True),
             mean=none if symbols else tensors.pop("mean"),
             scale=none if symbols else tensors.pop("scale"),
-            layers=tuple(_layer(index, layer, tensors) for index, layer in enumerate(header["layers"])),
-            feat=None if symbols or header["feat"] is None else _signal(header["feat"]),
-            scheme=str(header["scheme"]),
-            provenance=dict(header["provenance"]),
-            card=str(header["card"]),
+            layers=tuple(
+                _layer(index, layer, tensors) for index, layer in enumerate(member(header, "layers", list))
+            ),
+            feat=None if symbols or header["feat"] is None else _signal("feat", header["feat"]),
+            scheme=member(header, "scheme", str),
+            provenance=member(header, "provenance", dict),
+            card=member(header, "card", str),
             hierarchy=_hierarchy(header),
         )
         if tensors:

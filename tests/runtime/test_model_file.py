@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from speechq.config import FeatureConfig
 from speechq.errors import ModelError
 from speechq.runtime.checks import output_width
+from speechq.runtime.engine import Engine
 from speechq.runtime.graph import Matrix, Model, Signal
 from speechq.runtime.model_file import _checksum, read_model, write_model
 from speechq.text.units import Units
@@ -89,7 +90,7 @@ def rewrite_header(path: Path, change: dict[str, object], *, checksum: bool = Tr
     header = json.loads(outer["__metadata__"]["speechq"]) | change
     if checksum:
         header["sha256"] = _checksum(header, load_file(path))
-    outer["__metadata__"]["speechq"] = json.dumps(header)
+    outer["__metadata__"]["speechq"] = json.dumps(header, sort_keys=True, separators=(",", ":"))
     text = json.dumps(outer).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
@@ -107,11 +108,24 @@ def rewrite_header(path: Path, change: dict[str, object], *, checksum: bool = Tr
         ({"features": {"mels": 9}}, "mean"),
         ({"features": {"bands": 9}}, "bands"),
         ({"layers": []}, "belongs to no layer"),
-        ({"layers": 3}, "int"),
+        ({"layers": 3}, "layers is 3: expected a list"),
+        ({"layers": [3]}, "layer 0 is 3: expected an object"),
         ({"feat": {"bits": 8}}, "step"),
         ({"feat": {"bits": 1, "step": 0.5}}, "1 bits"),
         ({"feat": {"bits": 8, "step": -0.5}}, "positive"),
-        ({"provenance": 3}, "int"),
+        ({"provenance": [["a", 1]]}, "provenance is .*: expected an object"),
+        ({"version": True}, "version True"),
+        ({"version": 1.0}, "version 1.0"),
+        ({"scheme": 5}, "scheme is 5: expected a string"),
+        ({"card": None}, "card is None: expected a string"),
+        ({"units": [["kind", "characters"]]}, "units is .*: expected an object"),
+        ({"features": {"mels": "8", "stack": 2}}, "mels"),
+        ({"features": {"mels": 8.0, "stack": 2}}, "mels"),
+        ({"features": {"mels": 8, "stack": 2, "energy": 0}}, "energy"),
+        ({"features": {"mels": 8, "stack": 2, "low_hz": True}}, "low_hz"),
+        ({"feat": {"bits": 8.0, "step": 0.5}}, "bits is 8.0: expected an integer"),
+        ({"feat": {"bits": 8, "step": "0.5"}}, "step is '0.5': expected a number"),
+        ({"feat": [8, 0.5]}, "signal feat is .*: expected an object"),
     ],
 )
 def test_header_problems_are_named(change: dict[str, object], message: str, tmp_path: Path) -> None:
@@ -133,6 +147,41 @@ def test_codes_of_the_wrong_size(tmp_path: Path) -> None:
     rewrite_header(path, {"layers": layers})
     with pytest.raises(ModelError, match=r"layer 1, matrix in: \d+ bytes of codes, but"):
         read_model(path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("kind",), 3, "kind is 3: expected a string"),
+        (("options",), [["variant", 2]], "options is .*: expected an object"),
+        (("matrices",), ["in"], "matrices is .*: expected an object"),
+        (("matrices", "in"), 4, "matrix in is 4: expected an object"),
+        (("matrices", "in", "bits"), "6", "bits is '6': expected an integer"),
+        (("matrices", "in", "rows"), 36.5, "rows is 36.5: expected an integer"),
+        (("matrices", "in", "columns"), True, "columns is True: expected an integer"),
+        (("vectors",), "bias", "vectors is 'bias': expected a list"),
+        (("vectors",), [1], "the name of a vector is 1: expected a string"),
+        (("signals",), [], "signals is .*: expected an object"),
+        (("signals", "h"), 8, "signal h is 8: expected an object"),
+        (("options", "scale_x"), 1e39, "scale_x is 1e[+]39: expected a float32 number"),
+    ],
+)
+def test_values_of_another_type_are_refused_by_both_readers(
+    keys: tuple[str, ...], value: object, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.sqm"
+    write_model(path, random_model("sru"))
+    layers = json.loads(json.loads(_outer(path))["__metadata__"]["speechq"])["layers"]
+    place = layers[0]
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    rewrite_header(path, {"layers": layers})
+    with pytest.raises(ModelError, match=message):
+        read_model(path)
+    with pytest.raises(ModelError, match=r"m\.sqm") as caught:
+        Engine(path)
+    assert "checksum" not in str(caught.value)
 
 
 def _outer(path: Path) -> bytes:
