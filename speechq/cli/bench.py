@@ -140,6 +140,33 @@ def decoder(
         show(table(rows))
 
 
+@app.command()
+def spot(
+    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm) or a model folder."),
+    manifest: Path = typer.Argument(..., metavar="MANIFEST", help="Utterances with their texts."),
+    keywords: int = typer.Option(20, min=1, help="Keywords drawn from the transcripts."),
+    seed: int = typer.Option(1, help="What they are drawn from."),
+    figure: Path | None = typer.Option(None, "--plot", help="Write the curve as SVG."),
+    as_json: bool = typer.Option(False, "--json", help="Print a JSON list instead of a table."),
+) -> None:
+    """Misses of keyword spotting against its false alarms, over thresholds.
+
+    Example: **speechq bench spot model.sqm test.jsonl --plot roc.svg**
+    """
+    from speechq.bench.spotting import measure, plot
+    from speechq.cli.tables import show_curve
+    from speechq.progress import say
+
+    found = measure(model, manifest, keywords, seed)
+    if figure is not None:
+        plot(found, figure)
+    if as_json:
+        print(json.dumps(found["curve"], indent=1))
+        return
+    say(f"{', '.join(found['keywords'])}: {found['occurrences']} occurrences in {found['hours']:.2f} hours")
+    show_curve(found["curve"])
+
+
 def _numbers(name: str, text: str) -> list[int]:
     """The whole numbers of an option such as ``--bits 2,4``."""
     try:

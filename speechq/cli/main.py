@@ -7,7 +7,7 @@ import sys
 import typer
 
 from speechq import __version__
-from speechq.cli import bench, info, lm, pack, report, run, transcribe, tune
+from speechq.cli import bench, info, listen, lm, pack, report, run, serve, spot, transcribe, tune
 from speechq.errors import SpeechqError
 
 HELP = """Train small recurrent networks for speech, quantize them to 2 to 8 bits by retraining, compare error
@@ -26,6 +26,9 @@ app = typer.Typer(
 app.command("run", help=run.HELP)(run.run)
 app.command("pack", help=pack.HELP)(pack.pack)
 app.command("transcribe", help=transcribe.HELP)(transcribe.transcribe)
+app.command("listen", help=listen.HELP)(listen.listen)
+app.command("serve", help=serve.HELP)(serve.serve)
+app.command("spot", help=spot.HELP)(spot.spot)
 app.command("info", help=info.HELP)(info.info)
 app.command("tune", help=tune.HELP)(tune.tune)
 app.command("report", help=report.HELP)(report.report)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from speechq.errors import ConfigError
 
 
 @contextmanager
-def training() -> Iterator[None]:
-    """Imports that need the extra ``train``."""
+def extra(name: str) -> Iterator[None]:
+    """Imports that need the extra ``name``."""
     try:
         yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == "speechq":
             raise
-        raise ConfigError(f"this needs the package {error.name}: pip install 'speechq[train]'") from error
+        raise ConfigError(f"this needs the package {error.name}: pip install 'speechq[{name}]'") from error
+
+
+def training() -> AbstractContextManager[None]:
+    """Imports that need the extra ``train``."""
+    return extra("train")

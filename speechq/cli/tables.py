@@ -78,6 +78,17 @@ def show_tuning(found: Tuned) -> None:
     show(table)
 
 
+def show_curve(rows: Sequence[Mapping[str, float]]) -> None:
+    """Print what ``speechq bench spot`` measured."""
+    table = Table()
+    for name in ("Threshold", "Misses", "False alarms per hour and keyword"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        shares = f"{row['threshold']:.2f}", f"{100 * row['misses']:.1f} %"
+        table.add_row(*shares, f"{row['false_alarms_per_hour']:.2f}")
+    show(table)
+
+
 def _summary(facts: Mapping[str, Any]) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     kinds = [layer["kind"] for layer in facts["layers"]]

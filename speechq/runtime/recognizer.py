@@ -14,8 +14,10 @@ from speechq.runtime.decoder_settings import DecoderSettings
 from speechq.runtime.endpoint import RULES, EndpointRule
 from speechq.runtime.engine import Engine, Mode
 from speechq.runtime.graph import Model
+from speechq.runtime.greedy import GreedyDecoder
 from speechq.runtime.model_file import read_model
-from speechq.runtime.model_folder import find_model
+from speechq.runtime.model_folder import ModelFiles, find_model
+from speechq.runtime.spotting import THRESHOLD, Detection
 from speechq.runtime.stream import DecoderFactory, Stream
 from speechq.runtime.transcript import Transcript, join
 
@@ -65,12 +67,17 @@ class Recognizer:
         file or the option, for what cannot be used.
         """
         files = find_model(model)
-        acoustic = read_model(files.acoustic)
-        if acoustic.features is None:
-            raise ModelError(f"{files.acoustic}: a language model; expected an acoustic model")
+        acoustic = _acoustic(files)
         engine = Engine(files.acoustic, mode=mode, block=block, threads=threads)
         decoder = files.decoder(acoustic.units, char_lm=char_lm, ngram=ngram, **decoder_options)
         return cls(acoustic, engine, decoder, files.settings, endpoint_rules=endpoint_rules)
+
+    @classmethod
+    def load_greedy(cls, model: str | Path) -> Recognizer:
+        """The same without language models and beam, as keyword spotting needs neither."""
+        files = find_model(model)
+        acoustic = _acoustic(files)
+        return cls(acoustic, Engine(files.acoustic), GreedyDecoder(acoustic.units))
 
     def create_stream(self, endpointing: bool = False) -> Stream:
         """A new recording. With ``endpointing`` it is divided into segments at pauses."""
@@ -99,6 +106,20 @@ class Recognizer:
         for (stream, _), log_probs in zip(group, outputs, strict=True):
             stream.push(log_probs, last)
 
+    def spot(
+        self, path: str | Path, keywords: Sequence[str], threshold: float = THRESHOLD
+    ) -> list[Detection]:
+        """Where the keywords are said in a recording; DataError if it or a keyword cannot be used."""
+        stream = self.create_stream(endpointing=True)
+        stream.set_keywords(keywords, threshold)
+        for samples, rate in audio_blocks(path, _BLOCK_SECONDS):
+            stream.accept_waveform(samples, rate)
+            self.decode([stream])
+            stream.segments()
+        stream.input_finished()
+        self.decode([stream])
+        return stream.detections()
+
     def transcribe(self, path: str | Path, *, endpointing: bool = False) -> Transcript:
         """The text of a recording of any format and rate; DataError if it cannot be read.
 
@@ -114,3 +135,10 @@ class Recognizer:
         stream.input_finished()
         self.decode([stream])
         return join([*segments, *stream.segments()], stream.seconds)
+
+
+def _acoustic(files: ModelFiles) -> Model:
+    model = read_model(files.acoustic)
+    if model.features is None:
+        raise ModelError(f"{files.acoustic}: a language model; expected an acoustic model")
+    return model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from speechq.runtime.decoder_settings import DecoderSettings
 from speechq.runtime.endpoint import Endpointer, EndpointRule
 from speechq.runtime.engine import Engine
 from speechq.runtime.graph import Model
+from speechq.runtime.spotting import THRESHOLD, Detection, KeywordSpotter
 from speechq.runtime.transcript import Transcript, Word
 from speechq.runtime.waveform import WaveformStream
 
@@ -59,6 +61,7 @@ class Stream:
         self.lock = threading.RLock()
         self._engine, self._model, self._decoder, self._rules = engine, model, decoder, rules
         self._settings = settings
+        self._keywords: Sequence[str] = ()
         self.reset()
 
     def reset(self) -> None:
@@ -78,6 +81,8 @@ class Stream:
             self._frames = self._begun = 0
             self._segments: deque[Transcript] = deque()
             self._last: Transcript | None = None
+            self._spotter = KeywordSpotter(self._model.units, self._keywords, self.frame_seconds)
+            self._detections: deque[Detection] = deque()
 
     def accept_waveform(self, samples: ArrayLike, sample_rate: int) -> None:
         """Take the next samples [n] or [n, channels], float in [-1, 1], int16 or int32, any number of them.
@@ -144,6 +149,23 @@ class Stream:
             self._segments.clear()
             return found
 
+    def set_keywords(self, keywords: Sequence[str], threshold: float = THRESHOLD) -> None:
+        """Report these words and phrases from now on (``speechq.runtime.spotting``), at any time.
+
+        Raises DataError for one that the model's units cannot spell.
+        """
+        with self.lock:
+            self._spotter.set_keywords(keywords)
+            self._spotter.threshold = threshold
+            self._keywords = self._spotter.keywords
+
+    def detections(self) -> list[Detection]:
+        """The keywords heard since the last call, each handed out once."""
+        with self.lock:
+            found = list(self._detections)
+            self._detections.clear()
+            return found
+
     def take(self, most: int) -> tuple[FloatArray, bool]:
         """For the recognizer: at most ``most`` waiting frames [frames, dim], whether they are the last."""
         parts: list[FloatArray] = []
@@ -160,6 +182,7 @@ class Stream:
 
     def push(self, log_probs: FloatArray, last: bool) -> None:
         """For the recognizer: the log-probabilities [frames, units] of what was taken."""
+        self._detections += self._spotter.accept(log_probs)
         begin = 0
         for end in self._endpointer.ends(log_probs) if self._endpointer else ():
             self._decode(log_probs[begin:end])

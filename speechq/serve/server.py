@@ -1,0 +1,87 @@
+"""Running the application: sockets, signals, and the end that loses no word."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from starlette.applications import Starlette
+
+from speechq.runtime.recognizer import Recognizer
+from speechq.serve.access import LOOPBACK, Access, check_exposure
+from speechq.serve.app import make_app
+from speechq.serve.hub import Hub
+from speechq.serve.limits import Limits
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the server listens; port 0: any free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class Server(uvicorn.Server):
+    """Ends at the first signal once running streams are finished, at the second one at once."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+        self._draining: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal."""
+        if self._hub.draining:
+            super().handle_exit(sig, frame)
+        else:
+            self._hub.draining = True
+            asyncio.get_running_loop().call_soon_threadsafe(self._drain, sig)
+
+    def _drain(self, sig: int) -> None:
+        self._draining = asyncio.create_task(self._end_streams(sig))
+
+    async def _end_streams(self, sig: int) -> None:
+        self._hub.drain()
+        while self._hub.sessions:
+            await asyncio.sleep(0.05)
+        self.should_exit = True
+
+
+def make_server(
+    recognizer: Recognizer, address: Address, limits: Limits, access: Access
+) -> tuple[Server, Hub, Starlette]:
+    """A server that is ready to run; ConfigError if it would be open to the network without a token."""
+    check_exposure(address.host, access.token)
+    hub = Hub(recognizer, limits)
+    app = make_app(hub, access, loopback=address.host in LOOPBACK)
+    config = uvicorn.Config(
+        app,
+        host=address.host,
+        port=address.port,
+        ssl_certfile=address.certificate,
+        ssl_keyfile=address.key,
+        ws="websockets-sansio",
+        ws_max_size=limits.message_bytes,
+        ws_per_message_deflate=False,  # a small message must not unfold into a large one
+        limit_concurrency=2 * limits.streams + 100,
+        timeout_graceful_shutdown=5,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+    )
+    return Server(config, hub), hub, app
+
+
+def serve(recognizer: Recognizer, address: Address, limits: Limits, access: Access) -> None:
+    """Listen until a signal comes."""
+    server, hub, _ = make_server(recognizer, address, limits, access)
+    try:
+        server.run()
+    finally:
+        hub.stop()
