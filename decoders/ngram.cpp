@@ -31,6 +31,8 @@ struct Ngram::Model {
   std::unique_ptr<lm::base::Model> kenlm;
 };
 
+bool Ngram::available() { return true; }
+
 Ngram::Ngram(const std::string& path) : model_(std::make_unique<Model>()) {
   static_assert(sizeof(lm::ngram::State) <= sizeof(Context), "KENLM_MAX_ORDER is too large for a context");
   Words words(words_);

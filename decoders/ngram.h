@@ -19,6 +19,9 @@ class Ngram {
     alignas(8) std::array<unsigned char, 48> bytes;
   };
 
+  // Whether this build can read n-grams at all; if not, the constructor throws for every file.
+  static bool available();
+
   // Throws std::runtime_error that names the file.
   explicit Ngram(const std::string& path);
   ~Ngram();

@@ -163,20 +163,25 @@ void read_features(const Value& features, Model& model) {
   for (const json::Item& item : features.members())
     if (std::none_of(std::begin(kKeys), std::end(kKeys), [&](const char* key) { return item.named(key); }))
       throw ModelError("features: " + Value(item.key).shown() + ": unknown key");
-  const std::int64_t rate = whole(features, "sample_rate", 8000, 48000, 16000);
-  const std::int64_t mels = whole(features, "mels", 8, 128, 40);
-  const bool energy = flag(features, "energy"), deltas = flag(features, "deltas");
+  Features& found = model.features;
+  found.sample_rate = whole(features, "sample_rate", 8000, 48000, 16000);
+  found.mels = whole(features, "mels", 8, 128, 40);
+  found.energy = flag(features, "energy");
+  found.deltas = flag(features, "deltas");
   not_negative(features, "dither", 0);
-  const double low = not_negative(features, "low_hz", 20), high_hz = real(features, "high_hz", -400);
+  found.low_hz = not_negative(features, "low_hz", 20);
+  found.high_hz = real(features, "high_hz", -400);
   model.stack = whole(features, "stack", 1, 8, 3);
   model.stride = whole(features, "stride", 1, 8, 3);
   if (model.stride < 3)
     throw ModelError("features: stride must be at least 3: the network frame rate is at most 33 per second");
-  const double half = static_cast<double>(rate) / 2, high = high_hz > 0 ? high_hz : half + high_hz;
-  if (!(low < high && high <= half))
-    throw ModelError("features: the mel filters need low_hz < high_hz <= " + std::to_string(rate / 2) +
-                     "; found " + std::to_string(low) + " and " + std::to_string(high));
-  model.base_dim = (mels + (energy ? 1 : 0)) * (deltas ? 3 : 1);
+  const double half = static_cast<double>(found.sample_rate) / 2;
+  const double high = found.high_hz > 0 ? found.high_hz : half + found.high_hz;
+  if (!(found.low_hz < high && high <= half))
+    throw ModelError("features: the mel filters need low_hz < high_hz <= " +
+                     std::to_string(found.sample_rate / 2) + "; found " + std::to_string(found.low_hz) +
+                     " and " + std::to_string(high));
+  found.dim = (found.mels + (found.energy ? 1 : 0)) * (found.deltas ? 3 : 1);
 }
 
 void read_symbol_input(const Value& header, const Value& input, Model& model) {

@@ -21,7 +21,7 @@ std::int64_t bounded(const json::Value& object, const char* key, std::int64_t lo
 // {"bits", "step"}. Throws ModelError naming the signal.
 Grid read_grid(const std::string& name, const json::Value& value);
 
-// Takes an object with the keys of `data.features` in a recipe, each with its default. Sets base_dim, stack
+// Takes an object with the keys of `data.features` in a recipe, each with its default. Sets features, stack
 // and stride.
 void read_features(const json::Value& features, Model& model);
 

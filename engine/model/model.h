@@ -45,6 +45,7 @@ struct Layer {
   float scale_x = 1;
 };
 
+<<<<<<< HEAD
 // How the four layers lstm and the output of a language model are joined: HLSTM-A or -B. Layers 1 and 2 step
 // with the words.
 struct Hierarchy {
@@ -55,6 +56,14 @@ struct Hierarchy {
 };
 // The layer above the words' layers.
 constexpr std::size_t kContextLayer = 3;
+=======
+// How the frames of 10 ms are made from audio; `dim` values each.
+struct Features {
+  std::int64_t sample_rate = 0, mels = 0, dim = 0;
+  bool energy = false, deltas = false;
+  double low_hz = 0, high_hz = 0;  // at 0 or below: counted from half the sample rate
+};
+>>>>>>> 809357a (C interface: speechq.h over the engine and the decoders, built without Python)
 
 struct Model {
   std::vector<std::uint8_t> bytes;  // the whole file
@@ -62,13 +71,14 @@ struct Model {
   std::vector<std::string> symbols;
   std::string units_kind;
   bool takes_symbols = false;  // a language model: its frames are one-hot, and it has no features
-  std::int64_t base_dim = 0, stack = 1, stride = 1;  // base_dim values per 10 ms frame
-  std::vector<float> mean, scale;                    // [base_dim]
+  Features features;
+  std::int64_t stack = 1, stride = 1;
+  std::vector<float> mean, scale;  // [features.dim]
   Grid feat;
   std::vector<Layer> layers;
   Hierarchy hierarchy;
 
-  std::int64_t inputs() const { return takes_symbols ? outputs() : base_dim * stack; }
+  std::int64_t inputs() const { return takes_symbols ? outputs() : features.dim * stack; }
   std::int64_t outputs() const { return layers.back().units; }
   // A one-hot frame consists of codes too: of 0 and 1.
   Grid input_grid() const { return takes_symbols ? Grid{2, 1.0f} : feat; }

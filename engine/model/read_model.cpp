@@ -73,19 +73,19 @@ Value open_header(const Container& container) {
 }
 
 // `mean` and `scale`.
-std::vector<float> read_normalization(const char* name, TensorTable& tensors, std::int64_t base_dim) {
+std::vector<float> read_normalization(const char* name, TensorTable& tensors, std::int64_t dim) {
   const Tensor& tensor = tensors.take(name);
-  if (!tensor.is(ValueType::float32, {base_dim}))
+  if (!tensor.is(ValueType::float32, {dim}))
     throw ModelError(std::string(name) + " is " + tensor.shape_text() + " " + value_type_name(tensor.type) +
-                     ": expected [" + std::to_string(base_dim) + "] float32, as the features have " +
-                     std::to_string(base_dim) + " values");
+                     ": expected [" + std::to_string(dim) + "] float32, as the features have " +
+                     std::to_string(dim) + " values");
   return floats_of(tensor);
 }
 
 void read_audio_input(const Value& header, TensorTable& tensors, Model& model) {
   read_features(member_of(header, "features", Type::object), model);
-  model.mean = read_normalization("mean", tensors, model.base_dim);
-  model.scale = read_normalization("scale", tensors, model.base_dim);
+  model.mean = read_normalization("mean", tensors, model.features.dim);
+  model.scale = read_normalization("scale", tensors, model.features.dim);
   const Value feat = header.at("feat");
   if (feat.type() != Type::null) model.feat = read_grid("feat", feat);
 }

@@ -82,7 +82,7 @@ TEST_CASE("a model file of every kind and every number of bits is read as it was
         CHECK(model.scheme == "random");
         CHECK(model.symbols == spec.symbols);
         CHECK(model.units_kind == "characters");
-        CHECK(model.base_dim == 8);
+        CHECK(model.features.dim == 8);
         CHECK(model.stack == 2);
         CHECK(model.stride == 4);
         CHECK(model.inputs() == 16);
