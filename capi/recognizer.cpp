@@ -10,8 +10,8 @@
 namespace speechq::capi {
 namespace {
 
-using decoders::Units;
 using decoders::UnitKind;
+using decoders::Units;
 
 Units units_of(const engine::Model& model) {
   UnitKind kind = UnitKind::characters;

@@ -166,10 +166,11 @@ void apply(const std::string& key, const std::string& value, Settings& settings)
   } else if (key == "threads") {
     settings.threads = whole(number_of(key, value), key, "'" + value + "'", 1024);
   } else {
-    throw invalid("'" + key +
-                  "' is no option; expected ngram, char_lm, lexicon, hotword, beam, beam_threshold, depth, "
-                  "symbol_threshold, ngram_weight, char_lm_weight, word_bonus, char_bonus, oov_penalty, mode, "
-                  "block or threads");
+    throw invalid(
+        "'" + key +
+        "' is no option; expected ngram, char_lm, lexicon, hotword, beam, beam_threshold, depth, "
+        "symbol_threshold, ngram_weight, char_lm_weight, word_bonus, char_bonus, oov_penalty, mode, "
+        "block or threads");
   }
 }
 

@@ -143,8 +143,7 @@ std::unique_ptr<Result> Stream::result() {
 std::unique_ptr<Result> Stream::finish_segment() {
   check_whole();
   broken_ = true;
-  auto result =
-      with_decoder(decoder_, [&](auto& decoder) { return result_of(decoder.finish(1).front()); });
+  auto result = with_decoder(decoder_, [&](auto& decoder) { return result_of(decoder.finish(1).front()); });
   broken_ = false;
   return result;
 }
