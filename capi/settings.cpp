@@ -127,7 +127,6 @@ void read(const Value& content, const std::string& folder, Settings& settings) {
            });
          else if (name == "calibration")
            each(value, name, "scale, offset", [&](const std::string& key, const Value& number) {
-             settings.calibrated = true;
              if (key == "scale") settings.scale = finite(number, "calibration.scale");
              if (key == "offset") settings.offset = finite(number, "calibration.offset");
              return key == "scale" || key == "offset";

@@ -7,7 +7,7 @@
  * alive. All text is UTF-8 and ends with a zero byte.
  *
  * Errors. Calls that can fail return a speechq_status; speechq_last_error() says in words what was wrong. A
- * handle that could not be made is NULL. No C++ exception and no signal leaves the library.
+ * handle that could not be made is NULL. No C++ exception leaves the library.
  *
  * Threads. A recognizer and a result never change and may be used by any number of threads at once. A stream
  * may be used from any thread, but by one at a time. Streams of one recognizer are independent of each other.
@@ -18,10 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(_WIN32)
-#define SPEECHQ_API
-#else
+#if defined(__GNUC__)
 #define SPEECHQ_API __attribute__((visibility("default")))
+#else
+#define SPEECHQ_API
 #endif
 
 #ifdef __cplusplus

@@ -14,7 +14,7 @@ namespace {
 constexpr double kMostSure = 1e-6;  // a confidence this near to 0 or 1 counts as this when it is calibrated
 
 double calibrated(double confidence, const Settings& settings) {
-  if (!settings.calibrated) return confidence;
+  if (settings.scale == 1 && settings.offset == 0) return confidence;
   const double p = std::clamp(confidence, kMostSure, 1 - kMostSure);
   return 1 / (1 + std::exp(-(settings.scale * std::log(p / (1 - p)) + settings.offset)));
 }
@@ -156,7 +156,7 @@ std::unique_ptr<Result> Stream::result_of(const decoders::Hypothesis& hypothesis
   result->words = hypothesis.words;
   for (const decoders::Word& word : result->words) {
     const double start = std::max(0.0, static_cast<double>(word.start) * seconds + settings.start_shift);
-    const double end = std::max(start, static_cast<double>(word.end) * seconds + settings.end_shift);
+    const double end = std::max(0.0, static_cast<double>(word.end) * seconds + settings.end_shift);
     result->shown.push_back({word.text.c_str(), start, end, calibrated(word.confidence, settings)});
   }
   return result;

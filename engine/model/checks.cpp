@@ -190,13 +190,8 @@ void check_layers(std::deque<LayerParts>& layers, const Model& model) {
     throw ModelError("the last layer must be of kind linear");
   if (model.hierarchy.on()) check_hierarchy(layers);
   // As many symbols go in as come out.
-<<<<<<< HEAD
   const std::int64_t inputs =
-      model.takes_symbols ? layers.back().layer.matrices.at("in").rows : model.base_dim * model.stack;
-=======
-  std::int64_t width =
       model.takes_symbols ? layers.back().layer.matrices.at("in").rows : model.features.dim * model.stack;
->>>>>>> 809357a (C interface: speechq.h over the engine and the decoders, built without Python)
   for (std::size_t index = 0; index < layers.size(); ++index) {
     Layer& layer = layers[index].layer;
     const std::int64_t source = model.source(index);

@@ -45,7 +45,6 @@ struct Layer {
   float scale_x = 1;
 };
 
-<<<<<<< HEAD
 // How the four layers lstm and the output of a language model are joined: HLSTM-A or -B. Layers 1 and 2 step
 // with the words.
 struct Hierarchy {
@@ -56,14 +55,13 @@ struct Hierarchy {
 };
 // The layer above the words' layers.
 constexpr std::size_t kContextLayer = 3;
-=======
+
 // How the frames of 10 ms are made from audio; `dim` values each.
 struct Features {
   std::int64_t sample_rate = 0, mels = 0, dim = 0;
   bool energy = false, deltas = false;
   double low_hz = 0, high_hz = 0;  // at 0 or below: counted from half the sample rate
 };
->>>>>>> 809357a (C interface: speechq.h over the engine and the decoders, built without Python)
 
 struct Model {
   std::vector<std::uint8_t> bytes;  // the whole file

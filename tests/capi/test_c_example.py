@@ -238,6 +238,22 @@ def test_a_wrong_decoder_json(tmp_path: Path, content: str, message: str) -> Non
     assert error.startswith("SPEECHQ_MODEL: ") and message in error and "none.txt" in error + "none.txt"
 
 
+@pytest.mark.parametrize("cell", ["lstm", "sru"])
+def test_a_character_model(tmp_path: Path, ngram: Path, cell: str) -> None:
+    path, frames, model, log_probs = make(tmp_path)
+    lm = tmp_path / "lm.sqm"
+    write_model(lm, random_model(cell, features=None, units=model.units, seed=5))
+    best = BeamDecoder(model.units, char_lm=lm, ngram=ngram, beam=8).decode(log_probs)[0]
+    text, words = recognize(tmp_path, frames, "beam=8")
+    assert text == best.text
+    assert_same(words, shown(best.words, 0.04))
+    best = BeamDecoder(model.units, char_lm=lm, char_lm_weight=0.5).decode(log_probs)[0]
+    assert recognize(path, frames, f"char_lm={lm}", "char_lm_weight=0.5")[0] == best.text
+    assert "expected a language model" in refused(path, frames, f"char_lm={path}")
+    write_model(lm, random_model(cell, features=None))
+    assert f"{lm}: its units" in refused(path, frames, f"char_lm={lm}")
+
+
 def test_models_that_cannot_be_used(tmp_path: Path) -> None:
     path, frames, _, _ = make(tmp_path, frames=10)
     assert "there is no such model" in refused(tmp_path / "none", frames)
