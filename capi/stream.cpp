@@ -20,8 +20,8 @@ double calibrated(double confidence, const Settings& settings) {
 }
 
 // Calls `function` with the decoder that there is.
-template <class Variant, class Function>
-auto with_decoder(Variant& decoder, const Function& function) {
+template <class Function>
+decltype(auto) with_decoder(AnyDecoder& decoder, const Function& function) {
   if (auto* search = std::get_if<decoders::Stream>(&decoder)) return function(*search);
   return function(std::get<decoders::GreedyStream>(decoder));
 }
@@ -126,8 +126,7 @@ void Stream::finish_input() {
 
 const std::string& Stream::stable_text() {
   check_whole();
-  if (auto* search = std::get_if<decoders::Stream>(&decoder_)) return search->stable_text();
-  return std::get<decoders::GreedyStream>(decoder_).stable_text();
+  return with_decoder(decoder_, [](auto& decoder) -> const std::string& { return decoder.stable_text(); });
 }
 
 std::string Stream::partial_text() {
@@ -163,6 +162,7 @@ std::unique_ptr<Result> Stream::result_of(const decoders::Hypothesis& hypothesis
 }
 
 void Stream::reset() {
+  broken_ = true;
   state_ = recognizer_->network().start();
   stacker_ = FrameStacker(recognizer_->stacking());
   start_decoder();
