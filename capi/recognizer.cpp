@@ -1,17 +1,19 @@
 #include "capi/recognizer.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
 #include "base/isa.h"
 #include "capi/files.h"
 #include "capi/status.h"
+#include "decoders/network_lm.h"
 
 namespace speechq::capi {
 namespace {
 
-using decoders::Units;
 using decoders::UnitKind;
+using decoders::Units;
 
 Units units_of(const engine::Model& model) {
   UnitKind kind = UnitKind::characters;
@@ -31,6 +33,20 @@ std::shared_ptr<const decoders::Ngram> open_ngram(const std::string& path) {
   } catch (const std::runtime_error& error) {
     throw Failure(SPEECHQ_MODEL, error.what());
   }
+}
+
+// The character model over the units of the acoustic model.
+std::shared_ptr<const decoders::CharLm> open_char_lm(const std::string& path, const engine::Model& acoustic) {
+  const engine::Model model = engine::read_model(path);
+  if (!model.takes_symbols)
+    throw Failure(SPEECHQ_MODEL,
+                  path + ": an acoustic model; expected a language model, which takes symbols");
+  if (model.units_kind != acoustic.units_kind ||
+      !std::equal(model.symbols.begin() + 1, model.symbols.end(), acoustic.symbols.begin() + 1,
+                  acoustic.symbols.end()))
+    throw Failure(SPEECHQ_MODEL, path + ": its units are not those of the acoustic model");
+  return std::make_shared<decoders::NetworkLm>(
+      std::make_shared<const engine::Network>(model, engine::Mode::hybrid));
 }
 
 }  // namespace
@@ -58,11 +74,13 @@ void Recognizer::make_decoder(const engine::Model& model) {
   greedy_ = !settings_.ngram && !settings_.char_lm && !settings_.search;
   std::shared_ptr<const decoders::Ngram> ngram;
   if (settings_.ngram) ngram = open_ngram(*settings_.ngram);
+  std::shared_ptr<const decoders::CharLm> char_lm;
+  if (settings_.char_lm) char_lm = open_char_lm(*settings_.char_lm, model);
   std::vector<decoders::LexiconEntry> lexicon;
   if (settings_.lexicon) lexicon = read_lexicon(*settings_.lexicon);
   decoder_ = std::make_shared<decoders::Decoder>(units_of(model), settings_.decoder,
                                                  settings_.lexicon ? &lexicon : nullptr, std::move(ngram),
-                                                 nullptr, settings_.hotwords);
+                                                 std::move(char_lm), settings_.hotwords);
 }
 
 }  // namespace speechq::capi

@@ -127,7 +127,6 @@ void read(const Value& content, const std::string& folder, Settings& settings) {
            });
          else if (name == "calibration")
            each(value, name, "scale, offset", [&](const std::string& key, const Value& number) {
-             settings.calibrated = true;
              if (key == "scale") settings.scale = finite(number, "calibration.scale");
              if (key == "offset") settings.offset = finite(number, "calibration.offset");
              return key == "scale" || key == "offset";
@@ -166,10 +165,11 @@ void apply(const std::string& key, const std::string& value, Settings& settings)
   } else if (key == "threads") {
     settings.threads = whole(number_of(key, value), key, "'" + value + "'", 1024);
   } else {
-    throw invalid("'" + key +
-                  "' is no option; expected ngram, char_lm, lexicon, hotword, beam, beam_threshold, depth, "
-                  "symbol_threshold, ngram_weight, char_lm_weight, word_bonus, char_bonus, oov_penalty, mode, "
-                  "block or threads");
+    throw invalid(
+        "'" + key +
+        "' is no option; expected ngram, char_lm, lexicon, hotword, beam, beam_threshold, depth, "
+        "symbol_threshold, ngram_weight, char_lm_weight, word_bonus, char_bonus, oov_penalty, mode, "
+        "block or threads");
   }
 }
 

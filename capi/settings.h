@@ -22,7 +22,6 @@ struct Settings {
   int block = 16, threads = 1;
   // Seconds added to the times of words, and the logistic calibration of their confidence.
   double start_shift = 0, end_shift = 0, scale = 1, offset = 0;
-  bool calibrated = false;
 };
 
 // The content of decoder.json; its lexicon lies in `folder`. Throws Failure that names the file and the key.

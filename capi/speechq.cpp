@@ -36,9 +36,9 @@ void copy_text(const std::string& text, char* buffer, size_t size, size_t* lengt
   }
   if (buffer == nullptr) return;
   if (size > 0) buffer[0] = '\0';
-  throw speechq::capi::Failure(SPEECHQ_TOO_SMALL, "the buffer has " + std::to_string(size) +
-                                                      " bytes: the text needs " +
-                                                      std::to_string(text.size() + 1));
+  throw speechq::capi::Failure(
+      SPEECHQ_TOO_SMALL,
+      "the buffer has " + std::to_string(size) + " bytes: the text needs " + std::to_string(text.size() + 1));
 }
 
 template <class Make>
@@ -66,8 +66,7 @@ speechq_status speechq_recognizer_load(const char* model, const speechq_option* 
 
 void speechq_recognizer_free(speechq_recognizer* recognizer) { delete recognizer; }
 
-speechq_status speechq_recognizer_features(const speechq_recognizer* recognizer,
-                                           speechq_features* features) {
+speechq_status speechq_recognizer_features(const speechq_recognizer* recognizer, speechq_features* features) {
   return guarded([&] {
     const auto& from = given(recognizer, "recognizer")->shared->features();
     *given(features, "features") = {static_cast<int32_t>(from.sample_rate),

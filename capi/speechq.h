@@ -7,7 +7,7 @@
  * alive. All text is UTF-8 and ends with a zero byte.
  *
  * Errors. Calls that can fail return a speechq_status; speechq_last_error() says in words what was wrong. A
- * handle that could not be made is NULL. No C++ exception and no signal leaves the library.
+ * handle that could not be made is NULL. No C++ exception leaves the library.
  *
  * Threads. A recognizer and a result never change and may be used by any number of threads at once. A stream
  * may be used from any thread, but by one at a time. Streams of one recognizer are independent of each other.
@@ -18,10 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(_WIN32)
-#define SPEECHQ_API
-#else
+#if defined(__GNUC__)
 #define SPEECHQ_API __attribute__((visibility("default")))
+#else
+#define SPEECHQ_API
 #endif
 
 #ifdef __cplusplus
@@ -44,14 +44,14 @@ typedef struct speechq_stream speechq_stream;
 typedef struct speechq_result speechq_result;
 
 /* For example "0.1.0". */
-SPEECHQ_API const char *speechq_version(void);
+SPEECHQ_API const char* speechq_version(void);
 
 /* For example "SPEECHQ_MODEL"; "unknown status" for any other number. */
-SPEECHQ_API const char *speechq_status_name(speechq_status status);
+SPEECHQ_API const char* speechq_status_name(speechq_status status);
 
 /* What was wrong with the last call of this thread that failed: a sentence that names the file, option or
  * argument. "" if none failed. Valid until another call of this thread fails. */
-SPEECHQ_API const char *speechq_last_error(void);
+SPEECHQ_API const char* speechq_last_error(void);
 
 /* ---- The recognizer: what all streams share ---- */
 
@@ -60,8 +60,8 @@ typedef struct speechq_option {
 } speechq_option;
 
 /* Loads a model file (*.sqm), or a folder with am.sqm and, each if wanted, lm.sqm, words.bin or words.arpa,
- * and decoder.json. `options` may be NULL if `count` is 0. Of a key that occurs twice the last one counts, but
- * all hotwords do.
+ * and decoder.json. `options` may be NULL if `count` is 0. Of a key that occurs twice the last one counts,
+ * but all hotwords do.
  *
  *   ngram, char_lm, lexicon   files that take the place of the folder's; an empty value leaves those out
  *   hotword                   a phrase, or a phrase with its boost: "BLACK WIDOW:8" (5 without)
@@ -73,9 +73,9 @@ typedef struct speechq_option {
  *
  * Without any language model, decoder.json and decoder option the best path is taken; otherwise it is a beam
  * search. */
-SPEECHQ_API speechq_status speechq_recognizer_load(const char *model, const speechq_option *options,
-                                                   size_t count, speechq_recognizer **recognizer);
-SPEECHQ_API void speechq_recognizer_free(speechq_recognizer *recognizer);
+SPEECHQ_API speechq_status speechq_recognizer_load(const char* model, const speechq_option* options,
+                                                   size_t count, speechq_recognizer** recognizer);
+SPEECHQ_API void speechq_recognizer_free(speechq_recognizer* recognizer);
 
 /* The frames that the model was trained on: log-mel energies as Kaldi computes them, 25 ms of the audio every
  * 10 ms (Povey window, samples in the 16-bit range, an incomplete window at the end dropped). */
@@ -88,63 +88,63 @@ typedef struct speechq_features {
   int32_t size;           /* values per frame that follow from this */
 } speechq_features;
 
-SPEECHQ_API speechq_status speechq_recognizer_features(const speechq_recognizer *recognizer,
-                                                       speechq_features *features);
+SPEECHQ_API speechq_status speechq_recognizer_features(const speechq_recognizer* recognizer,
+                                                       speechq_features* features);
 
 /* ---- Streams ---- */
 
-SPEECHQ_API speechq_status speechq_stream_create(const speechq_recognizer *recognizer,
-                                                 speechq_stream **stream);
-SPEECHQ_API void speechq_stream_free(speechq_stream *stream);
+SPEECHQ_API speechq_status speechq_stream_create(const speechq_recognizer* recognizer,
+                                                 speechq_stream** stream);
+SPEECHQ_API void speechq_stream_free(speechq_stream* stream);
 
 /* Takes `count` frames [count][features.size], neither normalized nor stacked. How frames are divided among
- * calls does not change the text. A frame with a value that is not finite is refused, and all of the call with
- * it. */
-SPEECHQ_API speechq_status speechq_stream_accept(speechq_stream *stream, const float *frames, size_t count);
+ * calls does not change the text. A frame with a value that is not finite is refused, and all of the call
+ * with it. */
+SPEECHQ_API speechq_status speechq_stream_accept(speechq_stream* stream, const float* frames, size_t count);
 
 /* The same for `streams` streams of one recognizer at once, which read the weights together: counts[i] frames
  * at frames[i] for streams[i]. The texts are those of separate calls. Nothing is taken if any of it is
  * refused. */
-SPEECHQ_API speechq_status speechq_streams_accept(speechq_stream *const *streams, const float *const *frames,
-                                                  const size_t *counts, size_t count);
+SPEECHQ_API speechq_status speechq_streams_accept(speechq_stream* const* streams, const float* const* frames,
+                                                  const size_t* counts, size_t count);
 
 /* The input has ended: frames that the network held back for its look-ahead are recognized. Afterwards only
  * the text can be asked for, the segment finished, and the stream reset or freed. */
-SPEECHQ_API speechq_status speechq_stream_input_finished(speechq_stream *stream);
+SPEECHQ_API speechq_status speechq_stream_input_finished(speechq_stream* stream);
 
 /* Copies the text of the current segment that will not change any more, or what the best hypothesis adds to
  * it; one behind the other they are the present text. *length (if not NULL) becomes the bytes of the whole
  * text without the zero at its end; `size` must be larger than that, or the status is SPEECHQ_TOO_SMALL and
  * the buffer holds "". A NULL buffer of size 0 just asks for the length. */
-SPEECHQ_API speechq_status speechq_stream_stable_text(speechq_stream *stream, char *buffer, size_t size,
-                                                      size_t *length);
-SPEECHQ_API speechq_status speechq_stream_partial_text(speechq_stream *stream, char *buffer, size_t size,
-                                                       size_t *length);
+SPEECHQ_API speechq_status speechq_stream_stable_text(speechq_stream* stream, char* buffer, size_t size,
+                                                      size_t* length);
+SPEECHQ_API speechq_status speechq_stream_partial_text(speechq_stream* stream, char* buffer, size_t size,
+                                                       size_t* length);
 
 /* The best text of the current segment as if it ended here. */
-SPEECHQ_API speechq_status speechq_stream_result(speechq_stream *stream, speechq_result **result);
+SPEECHQ_API speechq_status speechq_stream_result(speechq_stream* stream, speechq_result** result);
 
 /* The same, and the segment ends: the language models start anew with the next frame, while the network goes
  * on and time is counted on. */
-SPEECHQ_API speechq_status speechq_stream_finish_segment(speechq_stream *stream, speechq_result **result);
+SPEECHQ_API speechq_status speechq_stream_finish_segment(speechq_stream* stream, speechq_result** result);
 
 /* Back to the beginning of a new stream. Also the way out after SPEECHQ_NO_MEMORY or SPEECHQ_INTERNAL. */
-SPEECHQ_API speechq_status speechq_stream_reset(speechq_stream *stream);
+SPEECHQ_API speechq_status speechq_stream_reset(speechq_stream* stream);
 
 /* ---- Results ---- */
 
 typedef struct speechq_word {
-  const char *text; /* valid as long as the result */
+  const char* text; /* valid as long as the result */
   double start;     /* seconds since the beginning of the stream */
   double end;
   double confidence; /* 0 to 1 */
 } speechq_word;
 
-SPEECHQ_API const char *speechq_result_text(const speechq_result *result); /* "" for NULL */
-SPEECHQ_API size_t speechq_result_word_count(const speechq_result *result);
-SPEECHQ_API speechq_status speechq_result_word(const speechq_result *result, size_t index,
-                                               speechq_word *word);
-SPEECHQ_API void speechq_result_free(speechq_result *result);
+SPEECHQ_API const char* speechq_result_text(const speechq_result* result); /* "" for NULL */
+SPEECHQ_API size_t speechq_result_word_count(const speechq_result* result);
+SPEECHQ_API speechq_status speechq_result_word(const speechq_result* result, size_t index,
+                                               speechq_word* word);
+SPEECHQ_API void speechq_result_free(speechq_result* result);
 
 #ifdef __cplusplus
 }

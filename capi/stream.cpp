@@ -14,14 +14,14 @@ namespace {
 constexpr double kMostSure = 1e-6;  // a confidence this near to 0 or 1 counts as this when it is calibrated
 
 double calibrated(double confidence, const Settings& settings) {
-  if (!settings.calibrated) return confidence;
+  if (settings.scale == 1 && settings.offset == 0) return confidence;
   const double p = std::clamp(confidence, kMostSure, 1 - kMostSure);
   return 1 / (1 + std::exp(-(settings.scale * std::log(p / (1 - p)) + settings.offset)));
 }
 
 // Calls `function` with the decoder that there is.
-template <class Variant, class Function>
-auto with_decoder(Variant& decoder, const Function& function) {
+template <class Function>
+decltype(auto) with_decoder(AnyDecoder& decoder, const Function& function) {
   if (auto* search = std::get_if<decoders::Stream>(&decoder)) return function(*search);
   return function(std::get<decoders::GreedyStream>(decoder));
 }
@@ -126,8 +126,7 @@ void Stream::finish_input() {
 
 const std::string& Stream::stable_text() {
   check_whole();
-  if (auto* search = std::get_if<decoders::Stream>(&decoder_)) return search->stable_text();
-  return std::get<decoders::GreedyStream>(decoder_).stable_text();
+  return with_decoder(decoder_, [](auto& decoder) -> const std::string& { return decoder.stable_text(); });
 }
 
 std::string Stream::partial_text() {
@@ -143,8 +142,7 @@ std::unique_ptr<Result> Stream::result() {
 std::unique_ptr<Result> Stream::finish_segment() {
   check_whole();
   broken_ = true;
-  auto result =
-      with_decoder(decoder_, [&](auto& decoder) { return result_of(decoder.finish(1).front()); });
+  auto result = with_decoder(decoder_, [&](auto& decoder) { return result_of(decoder.finish(1).front()); });
   broken_ = false;
   return result;
 }
@@ -157,13 +155,14 @@ std::unique_ptr<Result> Stream::result_of(const decoders::Hypothesis& hypothesis
   result->words = hypothesis.words;
   for (const decoders::Word& word : result->words) {
     const double start = std::max(0.0, static_cast<double>(word.start) * seconds + settings.start_shift);
-    const double end = std::max(start, static_cast<double>(word.end) * seconds + settings.end_shift);
+    const double end = std::max(0.0, static_cast<double>(word.end) * seconds + settings.end_shift);
     result->shown.push_back({word.text.c_str(), start, end, calibrated(word.confidence, settings)});
   }
   return result;
 }
 
 void Stream::reset() {
+  broken_ = true;
   state_ = recognizer_->network().start();
   stacker_ = FrameStacker(recognizer_->stacking());
   start_decoder();

@@ -35,6 +35,8 @@ struct Result {
   std::vector<speechq_word> shown;  // what a caller sees of the words, which own the texts
 };
 
+using AnyDecoder = std::variant<std::monostate, decoders::Stream, decoders::GreedyStream>;
+
 class Stream {
  public:
   explicit Stream(std::shared_ptr<const Recognizer> recognizer);
@@ -61,7 +63,7 @@ class Stream {
   std::shared_ptr<const Recognizer> recognizer_;
   engine::StreamState state_;
   FrameStacker stacker_;
-  std::variant<std::monostate, decoders::Stream, decoders::GreedyStream> decoder_;
+  AnyDecoder decoder_;
   bool finished_ = false, broken_ = false;
 };
 

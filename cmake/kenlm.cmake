@@ -1,4 +1,5 @@
 # KenLM, queried natively: target speechq::kenlm (headers and library), or none, and then there are no n-grams.
+# SPEECHQ_KENLM_LIBRARY is the library alone.
 if(SKBUILD)
   set(SPEECHQ_KENLM fetch)
 else()
@@ -14,6 +15,7 @@ function(speechq_find_kenlm)
   find_package(kenlm CONFIG QUIET ${hints})
   if(TARGET kenlm::kenlm)
     add_library(speechq::kenlm ALIAS kenlm::kenlm)
+    set(SPEECHQ_KENLM_LIBRARY kenlm::kenlm PARENT_SCOPE)
     return()
   endif()
   find_path(KENLM_INCLUDE_DIR lm/model.hh ${hints} PATH_SUFFIXES include/kenlm include)
@@ -27,6 +29,7 @@ function(speechq_find_kenlm)
   target_link_libraries(speechq_kenlm INTERFACE ${KENLM_LIBRARY})
   target_include_directories(speechq_kenlm SYSTEM INTERFACE ${KENLM_INCLUDE_DIR})
   target_compile_definitions(speechq_kenlm INTERFACE KENLM_MAX_ORDER=${KENLM_MAX_ORDER})
+  set(SPEECHQ_KENLM_LIBRARY ${KENLM_LIBRARY} PARENT_SCOPE)
 endfunction()
 
 if(SPEECHQ_KENLM STREQUAL "fetch")

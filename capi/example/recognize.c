@@ -7,11 +7,10 @@
  *   from speechq.data.features import fbank
  *   fbank(samples, config).tofile("frames.f32")
  */
+#include <speechq.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <speechq.h>
 
 enum { MOST_OPTIONS = 32, CHUNK = 100 }; /* frames: a second */
 
@@ -21,12 +20,12 @@ static void check(speechq_status status) {
   exit(2);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   speechq_option options[MOST_OPTIONS];
-  speechq_recognizer *recognizer;
+  speechq_recognizer* recognizer;
   speechq_features features;
-  speechq_stream *stream;
-  speechq_result *result;
+  speechq_stream* stream;
+  speechq_result* result;
   speechq_word word;
   int count = argc - 3;
 
@@ -35,7 +34,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   for (int i = 0; i < count; ++i) {
-    char *equals = strchr(argv[i + 3], '=');
+    char* equals = strchr(argv[i + 3], '=');
     if (equals == NULL) {
       fprintf(stderr, "%s: expected key=value\n", argv[i + 3]);
       return 2;
@@ -48,15 +47,16 @@ int main(int argc, char **argv) {
   check(speechq_recognizer_features(recognizer, &features));
   check(speechq_stream_create(recognizer, &stream));
 
-  FILE *file = fopen(argv[2], "rb");
+  FILE* file = fopen(argv[2], "rb");
   if (file == NULL) {
     perror(argv[2]);
     return 2;
   }
   size_t frame_bytes = (size_t)features.size * sizeof(float), frames;
-  float *chunk = malloc(CHUNK * frame_bytes);
+  float* chunk = malloc(CHUNK * frame_bytes);
   if (chunk == NULL) return 2;
-  while ((frames = fread(chunk, frame_bytes, CHUNK, file)) > 0) check(speechq_stream_accept(stream, chunk, frames));
+  while ((frames = fread(chunk, frame_bytes, CHUNK, file)) > 0)
+    check(speechq_stream_accept(stream, chunk, frames));
   free(chunk);
   fclose(file);
 

@@ -178,9 +178,9 @@ void read_features(const Value& features, Model& model) {
   const double half = static_cast<double>(found.sample_rate) / 2;
   const double high = found.high_hz > 0 ? found.high_hz : half + found.high_hz;
   if (!(found.low_hz < high && high <= half))
-    throw ModelError("features: the mel filters need low_hz < high_hz <= " +
-                     std::to_string(found.sample_rate / 2) + "; found " + std::to_string(found.low_hz) +
-                     " and " + std::to_string(high));
+    throw ModelError(
+        "features: the mel filters need low_hz < high_hz <= " + std::to_string(found.sample_rate / 2) +
+        "; found " + std::to_string(found.low_hz) + " and " + std::to_string(high));
   found.dim = (found.mels + (found.energy ? 1 : 0)) * (found.deltas ? 3 : 1);
 }
 

@@ -18,7 +18,7 @@ from speechq.lm.corpus import BOS, EOS, UNK, Corpus, read_blocks, split_words
 from speechq.lm.counts import Grams, count_ngrams
 from speechq.progress import say
 
-MAX_ORDER = 6  # what KenLM is built for, see cmake/kenlm.cmake
+MAX_ORDER = 6  # what KenLM is built for, see cmake/build_kenlm.cmake
 FALLBACK = (0.5, 1.0, 1.5)
 _Floats = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
