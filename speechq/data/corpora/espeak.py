@@ -89,7 +89,6 @@ class _Event(ctypes.Structure):
     ]
 
 
-
 class _Sound(NamedTuple):
     """A phoneme: its start in ms, and the place in the text of the word that it belongs to."""
 
@@ -127,9 +126,7 @@ def _unload(library: ctypes.CDLL) -> None:
         _ctypes.dlclose(library._handle)
 
 
-def _synthesize(
-    text: str, voice: str, rate: int, pitch: int, seed: int
-) -> tuple[bytes, list[_Sound], int]:
+def _synthesize(text: str, voice: str, rate: int, pitch: int, seed: int) -> tuple[bytes, list[_Sound], int]:
     """16-bit samples, phonemes, sample rate."""
     path, data = _locate()
     blocks: list[bytes] = []
