@@ -40,7 +40,8 @@ class Utterance:
     """One recognized utterance; ``duration`` in seconds, texts normalized, phones separated by spaces.
 
     ``words`` (text, start, end, confidence) of the hypothesis, empty if the decoder gives none; ``times``:
-    true start and end of every word of the reference, empty if they are not known. All in seconds.
+    true start and end of each word of the reference, None for one and empty for all where they are not
+    known. All in seconds.
     """
 
     id: str
@@ -49,7 +50,7 @@ class Utterance:
     hypothesis: str
     duration: float
     words: tuple[tuple[str, float, float, float], ...] = ()
-    times: tuple[tuple[float, float], ...] = ()
+    times: tuple[tuple[float, float] | None, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from speechq.bench import formatting
-from speechq.bench.results import EvaluationResult, read_results
+from speechq.bench.results import EvaluationResult, Utterance, read_results
 from speechq.bench.statistics import (
     DRAWS,
     SEED,
@@ -28,9 +28,16 @@ from speechq.bench.statistics import (
     rate,
     resampled_sums,
 )
+from speechq.bench.words import calibration_error, recognized_words, time_errors
 from speechq.errors import DataError
 from speechq.quant.scheme import parse_scheme
-from speechq.text.error_rates import ErrorCounts, character_errors, phone_errors, word_errors
+from speechq.text.error_rates import (
+    ErrorCounts,
+    character_errors,
+    matches,
+    phone_errors,
+    word_errors,
+)
 
 ALL = "all"
 REFERENCES = ("float+", "float")  # the first that was evaluated is what differences refer to
@@ -42,7 +49,8 @@ Counts = NDArray[np.int64]
 class _Group:
     """Results on the same utterances, sorted by id.
 
-    ``columns`` int [results, utterances, 4]: substitutions, deletions, insertions, character errors;
+    ``columns`` int [results, utterances, 6]: substitutions, deletions, insertions, character errors, words
+    that are not in the text of the language models, and how many of those are right;
     ``words`` and ``characters`` of the references, int [utterances]; ``integer``: errors int [utterances] of
     each result's network in integer arithmetic, None where it was not run.
     """
@@ -56,8 +64,9 @@ class _Group:
 
 
 def _score(result: EvaluationResult) -> tuple[Counts, Counts, Counts]:
-    """Errors int [utterances, 4] as in ``_Group``, words and characters int [utterances]."""
+    """Counts int [utterances, 6] as in ``_Group``, words and characters int [utterances]."""
     rows, words, characters = [], [], []
+    unknown = frozenset(result.unknown_words)
     for item in sorted(result.utterances, key=lambda utterance: utterance.id):
         if result.unit == "phone":
             count = phone_errors(item.reference, item.hypothesis, result.fold)
@@ -66,10 +75,18 @@ def _score(result: EvaluationResult) -> tuple[Counts, Counts, Counts]:
             count = word_errors(item.reference, item.hypothesis)
             letters = character_errors(item.reference, item.hypothesis)
         wrong = letters.substitutions + letters.deletions + letters.insertions
-        rows.append((count.substitutions, count.deletions, count.insertions, wrong))
+        rare = _unknown_words(item, unknown) if unknown else (0, 0)
+        rows.append((count.substitutions, count.deletions, count.insertions, wrong, *rare))
         words.append(count.reference)
         characters.append(letters.reference)
     return np.array(rows, np.int64), np.array(words, np.int64), np.array(characters, np.int64)
+
+
+def _unknown_words(item: Utterance, unknown: frozenset[str]) -> tuple[int, int]:
+    """How many words of the reference are ``unknown``, and how many of those were recognized."""
+    spoken = item.reference.split()
+    right = sum(spoken[there] in unknown for there, _ in matches(spoken, item.hypothesis.split()))
+    return sum(word in unknown for word in spoken), right
 
 
 def _test_set(result: EvaluationResult) -> tuple[Any, ...]:
@@ -182,6 +199,10 @@ def _row(
     integer = [group.integer[index] for index in members]
     integer_errors = [int(errors[keep].sum()) for errors in integer if errors is not None]
     alone = len(members) == 1
+    words_found = recognized_words(
+        item for index in members for item in group.results[index].utterances if corpus in (ALL, item.corpus)
+    )
+    times = time_errors(words_found)
     return {
         "model": first.model if alone else first.family,
         "scheme": first.scheme,
@@ -204,6 +225,15 @@ def _row(
         "wer_integer": sum(integer_errors) / (len(members) * words)
         if len(integer_errors) == len(members)
         else None,
+        "total_bytes": round(
+            float(np.mean([group.results[i].total_bytes or group.results[i].size_bytes for i in members]))
+        ),
+        "oov_words": int(counts[4]),
+        "oov_recall": int(counts[5]) / int(counts[4]) if counts[4] else None,
+        "calibration_error": calibration_error(words_found),
+        "start_error": None if times is None else times[0],
+        "end_error": None if times is None else times[1],
+        "timed_words": len(words_found.errors),
         "mode": first.mode,
         "unit": first.unit,
         "fold": first.fold if first.unit == "phone" else None,

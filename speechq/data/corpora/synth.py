@@ -122,9 +122,8 @@ def _render(order: _Order, distortion: Distortion) -> tuple[NDArray[np.float32],
     samples *= 10.0 ** (generator.uniform(*_LEVEL_DB) / 20.0) / np.sqrt(np.mean(samples**2))
     # every recording has a noise floor; features of digital silence look like those of no real audio
     samples += generator.standard_normal(samples.size) * 10.0 ** (_FLOOR_DB / 20.0)
-    return (samples * min(1.0, 0.99 / np.abs(samples).max())).astype(np.float32), _Alignments(
-        tuple(phones), _words(order.text, words)
-    )
+    samples *= min(1.0, 0.99 / np.abs(samples).max())
+    return samples.astype(np.float32), _Alignments(tuple(phones), _words(order.text, words))
 
 
 def _make(orders: Sequence[_Order], distortion: Distortion, folder: Path) -> list[tuple[float, _Alignments]]:
