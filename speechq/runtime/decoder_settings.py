@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, ValidationError
 
-from speechq.config import Section, explain
+from speechq.config import explain
 from speechq.errors import ModelError
 from speechq.files import write_json
 from speechq.runtime.decoder import Word
+from speechq.section import Section
 
 VERSION: Literal[1] = 1
 MOST_SURE = 1e-6  # a confidence this near to 0 or 1 counts as this

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechq.errors import ConfigError
-from speechq.runtime.greedy import best_path
+from speechq.runtime.greedy_stream import best_path
 from speechq.text.units import Units
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from speechq.config import Section
 from speechq.errors import SpeechqError
 from speechq.runtime.spotting import THRESHOLD, Detection
 from speechq.runtime.transcript import Transcript
+from speechq.section import Section
 
 
 class ProtocolError(SpeechqError):

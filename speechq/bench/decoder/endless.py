@@ -60,12 +60,12 @@ def endless(contender: Contender, inputs: Inputs, hours: float) -> Row:
 
     first = measured_minute()
     until = 3600 * hours / inputs.frame_seconds - stream.frames
-    with progress(f"{contender.lm}, beam {contender.beam}", until / 1e6, "million frames") as bar:
+    with progress(f"{contender.lm}, beam {contender.beam}", until, "frames") as bar:
         for k in itertools.cycle(range(len(inputs.log_probs))):
             if stream.frames >= until:
                 break
             play([k])
-            bar.advance(len(inputs.log_probs[k]) / 1e6)
+            bar.advance(len(inputs.log_probs[k]))
     last = measured_minute()
     return {
         "engine": contender.engine,

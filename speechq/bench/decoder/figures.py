@@ -32,19 +32,21 @@ def curves(rows: Sequence[Row], width: float) -> Figure:
             line.sort(key=lambda row: int(row["beam"]))
             if not line:
                 continue
-            index = engines.index(engine)
-            tone = colour(SERIES[lms.index(lm) % len(SERIES)]) if engine == NAME else colour("muted")
+            ours, index = lms.index(lm), engines.index(engine)
+            tone = colour(SERIES[ours % len(SERIES)]) if engine == NAME else colour("muted")
+            marker = MARKERS[(ours if engine == NAME else len(lms) + index) % len(MARKERS)]
             points = [(row["us_per_frame"], 100 * row["wer"]) for row in line]
-            look: dict[str, Any] = {
-                "color": tone,
-                "marker": MARKERS[index],
-                "ls": DASHES[index % len(DASHES)],
-            }
-            axes.plot(*zip(*points, strict=True), label=f"{engine}: {lm}", **look)
-            for row, point in {0: (line[0], points[0]), 1: (line[-1], points[-1])}.values():
-                axes.annotate(
-                    str(row["beam"]), point, (0, 6), textcoords="offset points", ha="center", color=tone
-                )
+            axes.plot(
+                *zip(*points, strict=True),
+                marker,
+                ls=DASHES[index % len(DASHES)],
+                color=tone,
+                label=f"{engine}: {lm}",
+            )
+            place = (0, -14 if ours % 2 else 6)  # points, so that our lines do not cover each other's
+            for end in (0, -1):
+                beam = str(line[end]["beam"])
+                axes.annotate(beam, points[end], place, textcoords="offset points", ha="center", color=tone)
     axes.set_xscale("log")
     log_ticks(axes, "x", [row["us_per_frame"] for row in shown], plain)
     axes.set_xlabel("microseconds per frame")
