@@ -39,9 +39,7 @@ class NetworkLm::States : public CharLmStates {
 
   std::size_t bytes() const override {
     std::size_t each = 0;
-    for (const engine::LayerState& layer : first_.layers)
-      each += layer.cell.size() * sizeof(float) + layer.integer_cell.size() * sizeof(std::int32_t) +
-              layer.codes.size() * sizeof(std::int16_t) + layer.values.size() * sizeof(float);
+    for (const engine::LayerState& layer : first_.layers) each += layer.bytes();
     return pool_.size() * each;
   }
 

@@ -38,6 +38,11 @@ struct LayerState {
   std::vector<float> context;
   std::vector<std::int32_t> integer_context;
 
+  std::size_t bytes() const {
+    return (cell.size() + values.size() + context.size()) * sizeof(float) +
+           (integer_cell.size() + integer_context.size()) * sizeof(std::int32_t) +
+           codes.size() * sizeof(std::int16_t);
+  }
   void* frames(const Grid& grid) {
     return grid.on() ? static_cast<void*>(codes.data()) : static_cast<void*>(values.data());
   }

@@ -43,14 +43,18 @@ def language_model(kind: str = "lstm", **options: Any) -> Model:
 def models(draw: st.DrawFn) -> tuple[Model, str]:
     """A model and the arithmetic to run it in."""
     integer = draw(st.booleans())
+    kind = draw(st.sampled_from([*CELLS, "a", "b"]))
+    options: dict[str, Any] = {"layers": draw(st.integers(1, 2))}
+    if kind in ("a", "b"):
+        kind, options = "lstm", {"layers": 4, "hierarchy": kind}
     model = language_model(
-        draw(st.sampled_from(CELLS)),
+        kind,
         bits=draw(st.sampled_from([2, 4, 8] if integer else [2, 3, 6, None])),
         gate_bits=8 if integer else None,
         cell_bits=16 if integer else None,
-        layers=draw(st.integers(1, 2)),
         hidden=draw(st.sampled_from([3, 12, 33])),
         seed=draw(st.integers(0, 99)),
+        **options,
     )
     return model, "integer" if integer else "hybrid"
 
@@ -166,12 +170,13 @@ def test_a_prefix_is_scored_only_when_a_unit_may_follow() -> None:
     assert python.units == UNITS.encode(text)
 
 
-@pytest.mark.parametrize("kind", ["lstm", "sru"])
-def test_memory_is_constant(arpa: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    "options", [{"kind": "lstm"}, {"kind": "sru"}, {"kind": "lstm", "layers": 4, "hierarchy": "b"}]
+)
+def test_memory_is_constant(arpa: Path, options: dict[str, Any]) -> None:
     rng = np.random.default_rng(5)
-    decoder = BeamDecoder(
-        UNITS, ngram=arpa, char_lm=CharModel(language_model(kind)), beam=8, depth=20, beam_threshold=12
-    )
+    model = CharModel(language_model(**options))
+    decoder = BeamDecoder(UNITS, ngram=arpa, char_lm=model, beam=8, depth=20, beam_threshold=12)
     stream = decoder.stream()
     sizes = []
     for part in range(20):
