@@ -1,22 +1,17 @@
 // Every allocation fails once: the call says so, nothing leaks or crosses the interface, a reset helps.
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
+#include "failing_new.h"
 #include "handles.h"
 
 using namespace speechq::testing;
 
 namespace {
 
-std::atomic<long> left{-1};  // allocations before the one that fails; negative: none fails
-
 // What `call` gives with allocation `n` failing.
 template <class Call>
 speechq_status with_failure(long n, const Call& call) {
-  left = n;
+  fail_allocation(n);
   const speechq_status status = call();
-  left = -1;
+  fail_allocation(-1);
   return status;
 }
 
@@ -37,15 +32,6 @@ void each_failure(const Call& call, const Then& then) {
 }
 
 }  // namespace
-
-void* operator new(std::size_t size) {
-  if (left >= 0 && left-- == 0) throw std::bad_alloc();
-  void* memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 TEST_CASE("a recognizer or a stream that does not fit into memory is not made") {
   const ModelFile file;

@@ -1,0 +1,9 @@
+// An operator new that fails when it is told to (failing_new.cpp replaces that of the program).
+#pragma once
+
+namespace speechq::testing {
+
+// The allocation after the next `count` ones fails, once; negative: none does.
+void fail_allocation(long count);
+
+}  // namespace speechq::testing
