@@ -70,5 +70,8 @@ def reliability_diagram(words: Mapping[str, Words], width: float) -> Figure:
         panels[1].plot(middle[filled], count[filled], **look)
     panels[0].set(xlabel="confidence", title="share of words that are right", xlim=(0, 1), ylim=(0, 1.02))
     panels[1].set(xlabel="confidence", title="words", xlim=(0, 1), yscale="log")
+    powers = [10**k for k in range(1 + int(np.log10(max(len(one.confidence) for one in words.values()))))]
+    panels[1].yaxis.set_ticks(powers, [str(power) for power in powers])
+    panels[1].yaxis.set_ticks([], minor=True)
     legend(figure, width)
     return figure

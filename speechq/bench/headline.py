@@ -56,13 +56,19 @@ def decoder_rows(rows: Sequence[Row]) -> list[Row]:
     return [row for row in found if row["model"] in several]
 
 
+def fullest(rows: Sequence[Row]) -> str:
+    """The decoder of ``rows`` with the most language models; of equal ones the first by name."""
+    names = {str(row["decoder"]) for row in rows}
+    return min(names, key=lambda name: (-("char" in name) - ("ngram" in name), name))
+
+
 def _with_language_models(chosen: Row, rows: Sequence[Row]) -> list[str]:
-    """The best decoder of the network ``chosen`` against its greedy decoding; nothing if it has no other."""
+    """The fullest decoder of the network ``chosen`` against its greedy decoding, if it has another one."""
     found = [row for row in decoder_rows(rows) if row["model"] == chosen["model"]]
     beams = [row for row in found if row["decoder"] != "greedy"]
     if not beams:
         return []
-    best = min(beams, key=lambda row: row["wer"])
+    best = next(row for row in beams if row["decoder"] == fullest(beams))
     rates = f"{formatting.percent(best['wer'])} % instead of {formatting.percent(chosen['wer'])} %"
     return [
         f"The decoder {best['decoder']} gives the {_bits(chosen)}-bit network a "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from speechq.bench import decoder_figures, figures, formatting, page, plots, sample_figure
 from speechq.bench.engine import figures as engine_figures
 from speechq.bench.engine.series import latency_rows, read_series
-from speechq.bench.headline import decoder_rows, headline, main_rows
+from speechq.bench.headline import decoder_rows, fullest, headline, main_rows
 from speechq.bench.methods import methods
 from speechq.bench.results import (
     read_comparisons,
@@ -177,7 +177,7 @@ def _decoders(folder: Path, rows: Sequence[Row], metric: str, numbers: count[int
     )
     draw = partial(decoder_figures.error_by_decoder, found)
     parts = [page.heading("Decoders"), _drawing(numbers, "decoders", draw, caption)]
-    best = min(found, key=lambda row: row["wer"])["decoder"]
+    best = fullest(found)
     models = [row["model"] for row in found if row["decoder"] == best]
     words = {
         result.model: recognized_words(result.utterances)
