@@ -294,9 +294,12 @@ class NgramConfig(Section):
 
 
 class CharLmConfig(Section):
-    """The character model of a recipe's text: what a language recipe says, or that of the folder
-    ``recipe`` with the keys that are given here instead."""
+    """The character models of a recipe's text: what a language recipe says, or that of the folder
+    ``recipe`` with the keys that are given here instead; or packed ones that are there already."""
 
+    models: Path | None = Field(
+        None, description="folder of packed models, of speechq lm train; nothing is trained then"
+    )
     model: LanguageModelConfig = LanguageModelConfig()
     train: TextTrainConfig = TextTrainConfig()
     retrain: FixedPointConfig = FixedPointConfig()
@@ -341,8 +344,10 @@ class DecodersConfig(Section):
 class TuneConfig(Section):
     """Finding the weights of the decoders on dev."""
 
-    rounds: int = Field(6, ge=1, description="times that dev is decoded")
-    utterances: int = Field(0, ge=0, description="of dev, the first so many; 0: all")
+    rounds: int = Field(
+        6, ge=1, description="times that dev is decoded; half of it where another network's weights are known"
+    )
+    utterances: int = Field(0, ge=0, description="of dev, taken at equal distances; 0: all")
     seed: int = 1
 
 
@@ -478,6 +483,7 @@ _PATHS = (
     ("lm", "char", "recipe"),
     ("retrain", "kd", "teacher"),
     ("transfer", "teacher"),
+    ("lm", "char", "models"),
 )
 
 

@@ -41,6 +41,7 @@ from speechq.text.error_rates import (
 
 ALL = "all"
 REFERENCES = ("float+", "float")  # the first that was evaluated is what differences refer to
+WORDS_TITLE = "Confidence and times of words"
 Row = dict[str, Any]
 Counts = NDArray[np.int64]
 
@@ -297,27 +298,38 @@ def _place(row: Row) -> tuple[Any, ...]:
     return tuple(row[key] for key in ("scheme", "method", "corpus", "split", "decoder", "mode"))
 
 
-def render_table(rows: Sequence[Row]) -> Table:
-    """The table for a terminal; rates in percent."""
+def render_tables(rows: Sequence[Row]) -> list[Table]:
+    """The tables for a terminal, rates in percent; a second one has what decoders say about their words."""
     rows = formatting.shown(rows)
     header, body = formatting.cells(rows)
-    table = Table(
-        title=formatting.title(rows), caption=formatting.NOTE, title_justify="left", caption_justify="left"
-    )
+    found = [_rendered(formatting.title(rows), header, body, formatting.NOTE)]
+    for index, row in enumerate(rows):
+        found[0].rows[index].style = "bold" if row["seed"] is None else ""
+    header, body = formatting.word_cells(rows)
+    return found + ([_rendered(WORDS_TITLE, header, body, formatting.WORDS_NOTE)] if body else [])
+
+
+def _rendered(title: str, header: Sequence[str], body: Sequence[Sequence[str]], note: str) -> Table:
+    table = Table(title=title, caption=note, title_justify="left", caption_justify="left")
     for name in header:
         text = name in formatting.TEXT_COLUMNS
         table.add_column(name, justify="left" if text else "right", no_wrap=True)
-    for row, line in zip(rows, body, strict=True):
-        style = "bold" if row["seed"] is None else ""
-        table.add_row(*(Text(cell, style=style) for cell in line))
+    for line in body:
+        table.add_row(*map(Text, line))
     return table
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """The same table in Markdown, for a recipe's README; ends with a line break."""
+    """The same tables in Markdown, for a recipe's README; ends with a line break."""
     rows = formatting.shown(rows)
-    header, body = formatting.cells(rows)
+    parts = [_markdown(formatting.title(rows), *formatting.cells(rows), formatting.NOTE)]
+    header, body = formatting.word_cells(rows)
+    parts += [_markdown(WORDS_TITLE, header, body, formatting.WORDS_NOTE)] if body else []
+    return "\n".join(parts)
+
+
+def _markdown(title: str, header: list[str], body: list[list[str]], note: str) -> str:
     rule = [":--" if name in formatting.TEXT_COLUMNS else "--:" for name in header]
     lines = [header, rule, *body]
     table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return f"{formatting.title(rows)}\n\n{table}\n\n{formatting.NOTE}\n"
+    return f"{title}\n\n{table}\n\n{note}\n"

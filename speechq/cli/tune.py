@@ -19,7 +19,7 @@ def tune(
     model: Path = typer.Argument(..., metavar="MODEL", help="Model folder."),
     manifest: Path = typer.Argument(..., metavar="MANIFEST", help="Development set; never the test set."),
     rounds: int = typer.Option(6, min=1, help="Times that the set is decoded."),
-    utterances: int = typer.Option(0, min=0, help="Take the first so many utterances; 0: all."),
+    utterances: int = typer.Option(0, min=0, help="Take so many of the utterances; 0: all."),
     beam: int | None = typer.Option(None, min=1, help="Beam width; kept as it is if not given."),
 ) -> None:
     from speechq.cli.tables import show_tuning

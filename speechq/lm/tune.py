@@ -41,8 +41,8 @@ _LISTED = 40  # hypotheses per utterance and round
 _DRAWS = 1200  # weights that are tried on the lists per round
 _AT_A_TIME = 64
 _CHARACTER = 0.05  # what a character error counts beside a word error: it orders weights of equal WER
-# What weights at the other end of their ranges cost, in word errors per reference word: a small set should not
-# push a weight far for a word or two.
+# What weights at the other end of their ranges cost, in word errors per reference word: a small set should
+# not push a weight far for a word or two.
 _PULL = 0.001
 
 
@@ -187,7 +187,7 @@ def _search(lists: Sequence[_List], center: Weights, words: int, rng: np.random.
 
     def cost(weights: Floats) -> Floats:
         pull = np.square((weights - home) / (high - low)).mean(axis=1)
-        return _costs(features, costs, weights) + _PULL * words * pull
+        return np.asarray(_costs(features, costs, weights) + _PULL * words * pull, np.float64)
 
     lowest = float(cost(best[None])[0])
     for draw in range(0, _DRAWS, _AT_A_TIME):

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from speechq import _native
 from speechq.config import TuneConfig
 from speechq.data.manifest import read_manifest
@@ -105,7 +107,8 @@ def tune_folder(folder: Path, manifest: Path, config: TuneConfig, *, beam: int |
         raise ConfigError(f"{folder}: a single file; expected a folder with {ACOUSTIC} and language models")
     model = read_model(files.acoustic)
     utterances = read_manifest(manifest)
-    utterances = utterances[: config.utterances or len(utterances)]
+    count = min(config.utterances or len(utterances), len(utterances))
+    utterances = [utterances[k] for k in np.linspace(0, len(utterances) - 1, count).round().astype(int)]
     texts = [utterance.text for utterance in utterances]
     speech = Speech(
         DevSet(log_probs_of(files.acoustic, utterances), texts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -16,11 +17,19 @@ from speechq.lm.kneser_ney import estimate
 from speechq.lm.symbols import encode_text
 from speechq.recipes.corpus import Corpus
 from speechq.recipes.language import STAGES, LanguageRun
-from speechq.recipes.plan import Model, named_models
+from speechq.recipes.plan import named_models, packed_model
 from speechq.recipes.run_stages import run_stages
 from speechq.recipes.work import Work
 from speechq.text.normalize import normalize_text
 from speechq.text.units import Units
+
+
+@dataclass(frozen=True)
+class CharLm:
+    """The file of a packed character model, and what it depends on."""
+
+    path: Path
+    key: str
 
 
 class LanguageModels:
@@ -115,8 +124,8 @@ class LanguageModels:
 
     @cached_property
     def char(self) -> LanguageRun | None:
-        """The run that makes the character models; None if there are none."""
-        if self.config.char is None:
+        """The run that makes the character models; None if none are made."""
+        if self.config.char is None or self.config.char.models is not None:
             return None
         texts = TextConfig(
             source=self.folder / "text",
@@ -136,7 +145,20 @@ class LanguageModels:
         )
         return LanguageRun(recipe, self.folder / "char")
 
-    def char_model(self, name: str) -> Model:
+    def char_model(self, name: str) -> CharLm:
         """The character model called ``name`` (``float+``, ``w4a8``); of several seeds the first."""
-        assert self.char is not None
-        return named_models(self.char.models, name, "decoders.char_lms")[0]
+        if self.char is not None:
+            model = named_models(self.char.models, name, "decoders.char_lms")[0]
+            return CharLm(self.char.packed(model), self.char.pack_key(model))
+        assert self.config.char is not None
+        assert self.config.char.models is not None
+        found = [packed_model(path) for path in sorted(self.config.char.models.glob("*.sqm"))]
+        if not found:
+            raise ConfigError(f"{self.config.char.models}: lm.char.models: has no packed models (*.sqm)")
+        path = self.config.char.models / f"{named_models(found, name, 'decoders.char_lms')[0].name}.sqm"
+        return CharLm(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+    def require_char(self, lm: CharLm) -> None:
+        """ConfigError unless a character model that the stage ``lm`` makes is there and up to date."""
+        if self.char is not None:
+            self.char.work.require(f"pack/{lm.path.stem}", lm.key, "lm")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from speechq.bench.formatting import family
 from speechq.config import LanguageRecipe, Recipe
 from speechq.errors import ConfigError
 from speechq.methods import parse_method
 from speechq.quant.scheme import parse_scheme
+from speechq.runtime.model_file import read_model
 from speechq.train.retrain import weight_bits
 
 
@@ -56,6 +58,13 @@ def named_models(models: Sequence[Model], name: str, key: str) -> list[Model]:
         names = ", ".join(dict.fromkeys(family(model.name) for model in models))
         raise ConfigError(f"{key}: there is no network {name!r}; the recipe makes {names}")
     return found
+
+
+def packed_model(path: Path) -> Model:
+    """The network in a model file that a recipe made."""
+    model = read_model(path)
+    method, seed = str(model.provenance.get("method", "")), int(model.provenance.get("seed", 1))
+    return Model(path.stem, model.scheme, method, seed)
 
 
 def check_schemes(recipe: Recipe | LanguageRecipe) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -147,6 +148,11 @@ class Run(Networks):
         if self.language is not None:
             self.language.make()
 
+    @cached_property
+    def decodings(self) -> list[tuning.Decoding]:
+        """The beam searches of the recipe."""
+        return tuning.planned(self)
+
     def tune(self) -> None:
         """Weights of the decoders, found on dev with the packed models."""
         tuning.tune_all(self)
@@ -176,19 +182,18 @@ class Run(Networks):
     def _evaluations(self) -> Iterator[Evaluation]:
         """All that is to be recognized: every network greedily, some with beam search."""
         config = self.recipe.evaluate
-        decodings = tuning.planned(self)
         for model in self.models:
             ways: list[tuple[str, str, Arithmetic]] = [("", "utterance", "hybrid")]
             if config.stream and model.method != "direct":
                 ways.append((".stream", "stream", "hybrid"))
             if runs_integer(self.packed(model)):
                 ways.append((".integer", "utterance", "integer"))
-            vocabulary = [self.language.text_key] if self.language is not None and decodings else []
+            vocabulary = [self.language.text_key] if self.language is not None and self.decodings else []
             for suffix, mode, arithmetic in ways:
                 facts = [config.fold_phones, mode, arithmetic, *vocabulary]
                 key = digest("evaluate-3", self.train_key(model), *facts)
                 yield Evaluation(model.name + suffix, key, model, None, mode, arithmetic)
-            for decoding in (one for one in decodings if one.model == model):
+            for decoding in (one for one in self.decodings if one.model == model):
                 key = digest("evaluate-3", tuning.tune_key(self, decoding), config.fold_phones)
                 yield Evaluation(f"{model.name}.{decoding.name}", key, model, decoding)
 
@@ -218,7 +223,7 @@ class Run(Networks):
         if one.decoding is not None:
             self.work.require(one.decoding.unit, tuning.tune_key(self, one.decoding), "tune")
             files, decoder = find_model(self.folder / one.decoding.unit), one.decoding.name
-        known = self.language.vocabulary if self.language is not None and tuning.planned(self) else None
+        known = self.language.vocabulary if self.language is not None and self.decodings else None
         how = Decoded(files, decoder, one.mode, one.arithmetic, known)
         outputs = self.outputs("test", one.model, one.mode, one.arithmetic)
         seconds = self.datasets["test"].seconds()

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from speechq.config import digest
 from speechq.lm.speech import frame_seconds
 from speechq.lm.tune import DevSet
 from speechq.lm.tune_model import Speech, tune_model
 from speechq.progress import say
+from speechq.recipes.language_models import CharLm
 from speechq.recipes.plan import Model, named_models
 from speechq.recipes.provenance import run_facts
 from speechq.runtime.decoder_settings import DecoderSettings, read_settings, write_settings
@@ -30,7 +33,7 @@ class Decoding:
     name: str
     model: Model
     ngram: bool
-    char_lm: Model | None
+    char_lm: CharLm | None
 
     @property
     def unit(self) -> str:
@@ -59,7 +62,7 @@ def planned(run: Run) -> list[Decoding]:
 def tune_all(run: Run) -> None:
     """Tune every decoder. The first network's weights are where the search for the others begins."""
     first: dict[str, Decoding] = {}
-    for decoding in planned(run):
+    for decoding in run.decodings:
         start = first.setdefault(decoding.name, decoding)
 
         def make(folder: Path, d: Decoding = decoding, s: Decoding = start) -> None:
@@ -75,9 +78,9 @@ def tune_key(run: Run, decoding: Decoding) -> str:
     keys = [run.pack_key(decoding.model), run.data_key()]
     if decoding.ngram:
         keys.append(run.language.ngram_key)
-    if decoding.char_lm is not None and run.language.char is not None:
-        keys.append(run.language.char.pack_key(decoding.char_lm))
-    start = next(one for one in planned(run) if one.name == decoding.name)
+    if decoding.char_lm is not None:
+        keys.append(decoding.char_lm.key)
+    start = next(one for one in run.decodings if one.name == decoding.name)
     if start != decoding:
         keys.append(tune_key(run, start))
     return digest("tune-1", keys, run.recipe.tune, run.recipe.decoders.beam, decoding.name)
@@ -86,12 +89,16 @@ def tune_key(run: Run, decoding: Decoding) -> str:
 def _tune(run: Run, decoding: Decoding, start: DecoderSettings | None, folder: Path) -> None:
     _gather(run, decoding, folder)
     packed, dataset = run.packed(decoding.model), run.datasets["dev"]
-    count = run.recipe.tune.utterances or len(dataset)
+    count = min(run.recipe.tune.utterances or len(dataset), len(dataset))
+    items = np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist()
     outputs = run.outputs("dev", decoding.model)
-    spoken = run.splits["dev"][:count]
+    spoken = [run.splits["dev"][item] for item in items]
     model = read_model(packed)
+    config = run.recipe.tune
+    if start is not None:
+        config = config.model_copy(update={"rounds": (config.rounds + 1) // 2})
     speech = Speech(
-        DevSet(outputs.log_probs[:count], [u.text for u in spoken]),
+        DevSet([outputs.log_probs[item] for item in items], [u.text for u in spoken]),
         [u.times for u in spoken],
         frame_seconds(model),
     )
@@ -99,7 +106,7 @@ def _tune(run: Run, decoding: Decoding, start: DecoderSettings | None, folder: P
         find_model(folder),
         model.units,
         speech,
-        run.recipe.tune,
+        config,
         beam=run.recipe.decoders.beam,
         start=start,
         fold=run.fold,
@@ -119,10 +126,8 @@ def _gather(run: Run, decoding: Decoding, folder: Path) -> None:
         run.work.require("lm/ngram", run.language.ngram_key, "lm")
         parts[NGRAMS[0]] = run.language.ngram
     if decoding.char_lm is not None:
-        char = run.language.char
-        assert char is not None
-        char.work.require(f"pack/{decoding.char_lm.name}", char.pack_key(decoding.char_lm), "lm")
-        parts[CHAR_LM] = char.packed(decoding.char_lm)
+        run.language.require_char(decoding.char_lm)
+        parts[CHAR_LM] = decoding.char_lm.path
     for name, path in parts.items():
         (folder / name).unlink(missing_ok=True)
         try:

@@ -13,6 +13,7 @@ from commands import speechq, times
 from tiny_speech import ALPHABET, write_corpus
 
 from speechq.bench.wer import wer_table
+from speechq.errors import ConfigError
 from speechq.recipes.run import run_recipe
 from speechq.runtime.model_folder import find_model
 
@@ -94,3 +95,51 @@ def test_the_verb_tunes_a_folder(recipe: Path, tmp_path: Path) -> None:
     refused = speechq("tune", folder / "am.sqm", recipe / "corpus" / "dev.jsonl")
     assert refused.returncode == 2
     assert "a single file; expected a folder" in refused.stderr
+
+
+def test_weights_are_found_on_dev_and_the_first_network_leads(recipe: Path) -> None:
+    work = recipe / "work"
+    for decoder in BEAMS:
+        rates = [
+            find_model(work / "tune" / f"{model}.{decoder}").calibrated.provenance["dev_error_rate"]
+            for model in DECODED
+        ]
+        assert all(0 <= rate < 1 for rate in rates)
+
+
+def test_a_setting_of_tuning_redoes_only_what_follows_from_it(recipe: Path) -> None:
+    work = recipe / "work"
+    before = times(work)
+    run_recipe(recipe, work=work, assignments=("tune.utterances=2",))
+    after = times(work)
+    changed = {name.split("/")[0] for name in after if before.get(name) != after[name]}
+    assert changed == {"tune", "evaluate", "report", "report.html", "run.json", "recipe.yaml"}
+    greedy = [name for name in after if name.startswith("evaluate/float+-s1/")]
+    assert all(before[name] == after[name] for name in greedy)
+
+
+def test_mistakes_name_the_key(recipe: Path, tmp_path: Path) -> None:
+    for setting, expected in (
+        ("decoders.models=[w9a8]", r"decoders\.models: there is no network 'w9a8'; the recipe makes float"),
+        ("decoders.char_lms=[w2a8]", r"decoders\.char_lms: there is no network 'w2a8'; the recipe makes"),
+        ("decoders.char_lms=[]", "need lm.char and decoders.char_lms"),
+        ("lm=null", "decoders.use: needs the section lm"),
+        ("lm.ngram.ordr=3", "lm.ngram.ordr: unknown key; expected one of order, prune"),
+        ("lm.texts=[nowhere.txt]", "nowhere.txt: there is no such text; lm.texts names files"),
+    ):
+        with pytest.raises(ConfigError, match=expected):
+            run_recipe(recipe, work=recipe / "work", assignments=(setting,), first="lm")
+    with pytest.raises(ConfigError, match="run the stage tune first"):
+        run_recipe(recipe, work=recipe / "work", assignments=("tune.seed=5",), first="evaluate")
+
+
+def test_packed_character_models_may_come_from_elsewhere(recipe: Path, tmp_path: Path) -> None:
+    work, models = recipe / "work", tmp_path / "models"
+    (work / "lm" / "char" / "models").rename(models)
+    settings = (f"lm.char.models={models}", "decoders.use=[char]", "decoders.char_lms=[float,w8a8-direct]")
+    run_recipe(recipe, work=work, assignments=settings)
+    names = {row["decoder"] for row in wer_table(work)}
+    assert names == {"greedy", "char-float", "char-w8a8-direct"}
+    assert not (work / "lm" / "char" / "models").exists()
+    with pytest.raises(ConfigError, match=r"lm\.char\.models: has no packed models"):
+        run_recipe(recipe, work=work, assignments=(f"lm.char.models={tmp_path}",))
