@@ -15,6 +15,10 @@ NOTE = (
     "Rates in percent with 95 % bootstrap intervals over utterances; the change against the float network is "
     "paired, in points, positive is worse."
 )
+WORDS_NOTE = (
+    "Calibration error: the distance between confidence and the share of right words, averaged over ten bins "
+    "of confidence. Start and end: median absolute error against the true times."
+)
 EDITS = ("substitutions", "deletions", "insertions")
 _SEED = re.compile(r"-s\d+$")
 
@@ -142,11 +146,15 @@ def cells(
             str(len(row["seeds"])) if row["seed"] is None else f"#{row['seed']}" for row in rows
         ]
     found["Size"] = [size(row["size_bytes"]) for row in rows]
+    if any(row["total_bytes"] != row["size_bytes"] for row in rows):
+        found["With LMs"] = [size(row["total_bytes"]) for row in rows]
     found[f"{rate} %"] = [rate_with_interval(row["wer"], row["wer_low"], row["wer_high"]) for row in rows]
     if any(row["wer_integer"] is not None for row in rows):
         found[f"{rate} % integer"] = [percent(row["wer_integer"]) for row in rows]
     if rate == "WER":
         found["CER %"] = [percent(row["cer"]) for row in rows]
+    if any(row["oov_recall"] is not None for row in rows):
+        found["OOV recall %"] = [percent(row["oov_recall"]) for row in rows]
     if counts:
         found["S/D/I"] = ["/".join(str(row[kind]) for kind in EDITS) for row in rows]
     found["Change vs float"] = [change(row) for row in rows]
@@ -156,6 +164,27 @@ def cells(
         ]
     found["RTF"] = [real_time(row["rtf"]) for row in rows]
     return list(found), [list(line) for line in zip(*found.values(), strict=True)]
+
+
+def word_cells(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Header and body of the table of what decoders say about their words; no body where none says it."""
+    told = [row for row in rows if row["calibration_error"] is not None]
+    found = {
+        "Model": [model(row) for row in told],
+        "Corpus": [str(row["corpus"]) for row in told],
+        "Decoder": [decoder(row) for row in told],
+        "Calibration error %": [percent(row["calibration_error"]) for row in told],
+        "Start, ms": [_milliseconds(row["start_error"]) for row in told],
+        "End, ms": [_milliseconds(row["end_error"]) for row in told],
+        "Words with true times": [str(row["timed_words"]) for row in told],
+    }
+    if len({row["corpus"] for row in told}) < 2:
+        del found["Corpus"]
+    return list(found), [list(line) for line in zip(*found.values(), strict=True)]
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return NONE if seconds is None else number(1000 * seconds, 0)
 
 
 def change(row: dict[str, Any]) -> str:

@@ -44,7 +44,31 @@ def headline(rows: Sequence[Row]) -> str:
     fewest = min(retrained or direct, key=lambda row: (_bits(row), row["wer"]))
     if _bits(fewest) < _bits(chosen):
         sentences.append(_against_float(fewest, main))
-    return " ".join(sentences)
+    return " ".join([*sentences, *_with_language_models(chosen, rows)])
+
+
+def decoder_rows(rows: Sequence[Row]) -> list[Row]:
+    """A row per decoder of every network that was decoded in several ways, over all corpora."""
+    found = [row for row in summary_rows(rows) if row["corpus"] == ALL and row["mode"] == "utterance"]
+    split = "test" if any(row["split"] == "test" for row in found) else None
+    found = [row for row in found if row["split"] == split or split is None]
+    several = {row["model"] for row in found if row["decoder"] != "greedy"}
+    return [row for row in found if row["model"] in several]
+
+
+def _with_language_models(chosen: Row, rows: Sequence[Row]) -> list[str]:
+    """The best decoder of the network ``chosen`` against its greedy decoding; nothing if it has no other."""
+    found = [row for row in decoder_rows(rows) if row["model"] == chosen["model"]]
+    beams = [row for row in found if row["decoder"] != "greedy"]
+    if not beams:
+        return []
+    best = min(beams, key=lambda row: row["wer"])
+    rates = f"{formatting.percent(best['wer'])} % instead of {formatting.percent(chosen['wer'])} %"
+    return [
+        f"The decoder {best['decoder']} gives the {_bits(chosen)}-bit network a "
+        f"{formatting.metric([chosen])} of {rates} greedy; network and language models have "
+        f"{formatting.size(best['total_bytes'])}."
+    ]
 
 
 def _bits(row: Row) -> int:

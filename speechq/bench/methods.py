@@ -54,6 +54,16 @@ def methods(rows: Sequence[dict[str, Any]], comparisons: Sequence[Comparison] = 
             "everywhere below the log-softmax, for networks whose gates and cells are on a grid; everything "
             "else is of hybrid arithmetic, which rounds where the scheme says."
         )
+    if any(row["oov_recall"] is not None for row in rows):
+        items.append(
+            "OOV recall is the share that is right of those reference words that the text of the language "
+            "models does not have."
+        )
+    if any(row["calibration_error"] is not None for row in rows):
+        items.append(
+            "The weights of the decoders, the calibration of their confidence and the constant correction of "
+            "word times were found on the dev set (decoder.json of each model folder below tune/)."
+        )
     if any(row["mode"] == "stream" for row in rows):
         items.append("A test set read as one endless stream is a single utterance and has no interval.")
     items += [

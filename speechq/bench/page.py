@@ -135,14 +135,27 @@ def error_table(rows: Sequence[Mapping[str, Any]], caption: str = "", counts: bo
         if len(set(settings)) > 1 and (index == 0 or settings[index] != settings[index - 1]):
             lines.append(f'<tr class="group"><th colspan="{len(header)}">{escape(settings[index])}</th></tr>')
             start = False
-        cells = "".join(
-            f"<td{_kind(kind)}>{_cell(cell, kind)}</td>" for cell, kind in zip(row, kinds, strict=True)
-        )
-        lines.append(f"<tr{_kind('new' if start else '')}>{cells}</tr>")
+        lines.append(f"<tr{_kind('new' if start else '')}>{_cells(row, kinds)}</tr>")
+    # The caption stands outside of what scrolls, so that it stays readable in a narrow window.
+    return _table(header, kinds, lines, f"<figcaption>{caption}</figcaption>" if caption else "")
+
+
+def plain_table(header: Sequence[str], body: Sequence[Sequence[str]], caption: str) -> str:
+    """A table of numbers with a caption; columns of text are those of ``formatting.TEXT_COLUMNS``."""
+    kinds = ["text" if name in formatting.TEXT_COLUMNS else "" for name in header]
+    lines = [f"<tr>{_cells(row, kinds)}</tr>" for row in body]
+    return _table(header, kinds, lines, f"<figcaption>{escape(caption)}</figcaption>")
+
+
+def _cells(row: Sequence[str], kinds: Sequence[str]) -> str:
+    return "".join(
+        f"<td{_kind(kind)}>{_cell(cell, kind)}</td>" for cell, kind in zip(row, kinds, strict=True)
+    )
+
+
+def _table(header: Sequence[str], kinds: Sequence[str], lines: Sequence[str], title: str) -> str:
     columns = zip(header, kinds, strict=True)
     names = "".join(f'<th scope="col"{_kind(kind)}>{escape(name)}</th>' for name, kind in columns)
-    # The caption stands outside of what scrolls, so that it stays readable in a narrow window.
-    title = f"<figcaption>{caption}</figcaption>" if caption else ""
     inner = f"<table><thead><tr>{names}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     return f'<figure class="table">{title}<div class="scroll" tabindex="0">{inner}</div></figure>'
 

@@ -9,13 +9,21 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechq.bench import figures, formatting, page, plots, sample_figure
+from speechq.bench import decoder_figures, figures, formatting, page, plots, sample_figure
 from speechq.bench.engine import figures as engine_figures
 from speechq.bench.engine.series import latency_rows, read_series
-from speechq.bench.headline import headline, main_rows
+from speechq.bench.headline import decoder_rows, headline, main_rows
 from speechq.bench.methods import methods
-from speechq.bench.results import read_comparisons, read_metrics, read_run, read_sample, read_sensitivity
+from speechq.bench.results import (
+    read_comparisons,
+    read_metrics,
+    read_results,
+    read_run,
+    read_sample,
+    read_sensitivity,
+)
 from speechq.bench.wer import ALL, summary_rows, wer_table
+from speechq.bench.words import recognized_words
 from speechq.errors import DataError
 from speechq.files import write_text
 
@@ -41,6 +49,7 @@ def write_report(work_dir: str | Path) -> Path:
             page.paragraph(headline(rows), "lead") if rows else "",
             page.facts(_facts(run, rows)),
             *_error_rates(rows, metric, numbers),
+            *_decoders(folder, rows, metric, numbers),
             *_learning(folder, metric, numbers),
             *_sensitivity(folder, metric, numbers),
             *_sample(folder, numbers),
@@ -154,6 +163,38 @@ def _error_rates(rows: Sequence[Row], metric: str, numbers: count[int]) -> list[
     if rows:
         single = [row for row in formatting.shown(rows) if row["seed"] is not None]
         parts.append(page.details("Every seed alone, with counts", page.error_table(single, counts=True)))
+    return parts
+
+
+def _decoders(folder: Path, rows: Sequence[Row], metric: str, numbers: count[int]) -> list[str]:
+    """Decoding with language models; left out where there was none."""
+    found = decoder_rows(rows)
+    if not found:
+        return []
+    caption = (
+        f"{metric} of the networks with each decoder. Vertical bars are 95 % bootstrap intervals over "
+        "utterances."
+    )
+    draw = partial(decoder_figures.error_by_decoder, found)
+    parts = [page.heading("Decoders"), _drawing(numbers, "decoders", draw, caption)]
+    best = min(found, key=lambda row: row["wer"])["decoder"]
+    models = [row["model"] for row in found if row["decoder"] == best]
+    words = {
+        result.model: recognized_words(result.utterances)
+        for result in read_results(folder)
+        if result.decoder == best and (result.model in models or result.family in models)
+    }
+    words = {name: one for name, one in words.items() if len(one.confidence)}
+    if words:
+        caption = (
+            f"Confidence of the words of the decoder {best}, calibrated on dev, against the share of them "
+            "that are right on the test set, in ten bins; beside it the number of words in each bin."
+        )
+        draw_words = partial(decoder_figures.reliability_diagram, words)
+        parts.append(_drawing(numbers, "reliability", draw_words, caption))
+    header, body = formatting.word_cells(found)
+    if body:
+        parts.append(page.plain_table(header, body, formatting.WORDS_NOTE))
     return parts
 
 

@@ -40,7 +40,8 @@ class Utterance:
     """One recognized utterance; ``duration`` in seconds, texts normalized, phones separated by spaces.
 
     ``words`` (text, start, end, confidence) of the hypothesis, empty if the decoder gives none; ``times``:
-    true start and end of every word of the reference, empty if they are not known. All in seconds.
+    true start and end of each word of the reference, None for one and empty for all where they are not
+    known. All in seconds.
     """
 
     id: str
@@ -49,7 +50,7 @@ class Utterance:
     hypothesis: str
     duration: float
     words: tuple[tuple[str, float, float, float], ...] = ()
-    times: tuple[tuple[float, float], ...] = ()
+    times: tuple[tuple[float, float] | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,17 @@ def _build(kind: type[T], value: Any, path: Path, where: str) -> T:
         raise DataError(f"{path}: {where} lacks {', '.join(missing)}") from error
 
 
+def _tuples(value: Any) -> Any:
+    """A mapping whose lists are tuples, as in the dataclasses; anything else as it is."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+
+
+def _tuple(items: list[Any]) -> tuple[Any, ...]:
+    return tuple(tuple(item) if isinstance(item, list) else item for item in items)
+
+
 def write_result(work_dir: str | Path, result: EvaluationResult) -> Path:
     """Write ``evaluate/<name>/result.json`` and return its path."""
     path = Path(work_dir) / "evaluate" / result.name / "result.json"
@@ -189,10 +201,10 @@ def read_result(path: Path) -> EvaluationResult:
     if not value["utterances"]:
         raise DataError(f"{path}: utterances is empty; evaluate on a test set with at least one utterance")
     utterances = tuple(
-        _build(Utterance, item, path, f"utterances[{index}]")
+        _build(Utterance, _tuples(item), path, f"utterances[{index}]")
         for index, item in enumerate(value["utterances"])
     )
-    result = _build(EvaluationResult, {**value, "utterances": utterances}, path, "the result")
+    result = _build(EvaluationResult, {**_tuples(value), "utterances": utterances}, path, "the result")
     if result.unit not in UNITS:
         raise DataError(f"{path}: unit is {result.unit!r}; expected one of {', '.join(UNITS)}")
     if result.mode not in MODES:

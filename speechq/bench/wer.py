@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from speechq.bench import formatting
-from speechq.bench.results import EvaluationResult, read_results
+from speechq.bench.results import EvaluationResult, Utterance, read_results
 from speechq.bench.statistics import (
     DRAWS,
     SEED,
@@ -28,12 +28,20 @@ from speechq.bench.statistics import (
     rate,
     resampled_sums,
 )
+from speechq.bench.words import calibration_error, recognized_words, time_errors
 from speechq.errors import DataError
 from speechq.quant.scheme import parse_scheme
-from speechq.text.error_rates import ErrorCounts, character_errors, phone_errors, word_errors
+from speechq.text.error_rates import (
+    ErrorCounts,
+    character_errors,
+    matches,
+    phone_errors,
+    word_errors,
+)
 
 ALL = "all"
 REFERENCES = ("float+", "float")  # the first that was evaluated is what differences refer to
+WORDS_TITLE = "Confidence and times of words"
 Row = dict[str, Any]
 Counts = NDArray[np.int64]
 
@@ -42,7 +50,8 @@ Counts = NDArray[np.int64]
 class _Group:
     """Results on the same utterances, sorted by id.
 
-    ``columns`` int [results, utterances, 4]: substitutions, deletions, insertions, character errors;
+    ``columns`` int [results, utterances, 6]: substitutions, deletions, insertions, character errors, words
+    that are not in the text of the language models, and how many of those are right;
     ``words`` and ``characters`` of the references, int [utterances]; ``integer``: errors int [utterances] of
     each result's network in integer arithmetic, None where it was not run.
     """
@@ -56,8 +65,9 @@ class _Group:
 
 
 def _score(result: EvaluationResult) -> tuple[Counts, Counts, Counts]:
-    """Errors int [utterances, 4] as in ``_Group``, words and characters int [utterances]."""
+    """Counts int [utterances, 6] as in ``_Group``, words and characters int [utterances]."""
     rows, words, characters = [], [], []
+    unknown = frozenset(result.unknown_words)
     for item in sorted(result.utterances, key=lambda utterance: utterance.id):
         if result.unit == "phone":
             count = phone_errors(item.reference, item.hypothesis, result.fold)
@@ -66,10 +76,18 @@ def _score(result: EvaluationResult) -> tuple[Counts, Counts, Counts]:
             count = word_errors(item.reference, item.hypothesis)
             letters = character_errors(item.reference, item.hypothesis)
         wrong = letters.substitutions + letters.deletions + letters.insertions
-        rows.append((count.substitutions, count.deletions, count.insertions, wrong))
+        rare = _unknown_words(item, unknown) if unknown else (0, 0)
+        rows.append((count.substitutions, count.deletions, count.insertions, wrong, *rare))
         words.append(count.reference)
         characters.append(letters.reference)
     return np.array(rows, np.int64), np.array(words, np.int64), np.array(characters, np.int64)
+
+
+def _unknown_words(item: Utterance, unknown: frozenset[str]) -> tuple[int, int]:
+    """How many words of the reference are ``unknown``, and how many of those were recognized."""
+    spoken = item.reference.split()
+    right = sum(spoken[there] in unknown for there, _ in matches(spoken, item.hypothesis.split()))
+    return sum(word in unknown for word in spoken), right
 
 
 def _test_set(result: EvaluationResult) -> tuple[Any, ...]:
@@ -182,6 +200,10 @@ def _row(
     integer = [group.integer[index] for index in members]
     integer_errors = [int(errors[keep].sum()) for errors in integer if errors is not None]
     alone = len(members) == 1
+    words_found = recognized_words(
+        item for index in members for item in group.results[index].utterances if corpus in (ALL, item.corpus)
+    )
+    times = time_errors(words_found)
     return {
         "model": first.model if alone else first.family,
         "scheme": first.scheme,
@@ -204,6 +226,15 @@ def _row(
         "wer_integer": sum(integer_errors) / (len(members) * words)
         if len(integer_errors) == len(members)
         else None,
+        "total_bytes": round(
+            float(np.mean([group.results[i].total_bytes or group.results[i].size_bytes for i in members]))
+        ),
+        "oov_words": int(counts[4]),
+        "oov_recall": int(counts[5]) / int(counts[4]) if counts[4] else None,
+        "calibration_error": calibration_error(words_found),
+        "start_error": None if times is None else times[0],
+        "end_error": None if times is None else times[1],
+        "timed_words": len(words_found.errors),
         "mode": first.mode,
         "unit": first.unit,
         "fold": first.fold if first.unit == "phone" else None,
@@ -267,27 +298,38 @@ def _place(row: Row) -> tuple[Any, ...]:
     return tuple(row[key] for key in ("scheme", "method", "corpus", "split", "decoder", "mode"))
 
 
-def render_table(rows: Sequence[Row]) -> Table:
-    """The table for a terminal; rates in percent."""
+def render_tables(rows: Sequence[Row]) -> list[Table]:
+    """The tables for a terminal, rates in percent; a second one has what decoders say about their words."""
     rows = formatting.shown(rows)
     header, body = formatting.cells(rows)
-    table = Table(
-        title=formatting.title(rows), caption=formatting.NOTE, title_justify="left", caption_justify="left"
-    )
+    found = [_rendered(formatting.title(rows), header, body, formatting.NOTE)]
+    for index, row in enumerate(rows):
+        found[0].rows[index].style = "bold" if row["seed"] is None else ""
+    header, body = formatting.word_cells(rows)
+    return found + ([_rendered(WORDS_TITLE, header, body, formatting.WORDS_NOTE)] if body else [])
+
+
+def _rendered(title: str, header: Sequence[str], body: Sequence[Sequence[str]], note: str) -> Table:
+    table = Table(title=title, caption=note, title_justify="left", caption_justify="left")
     for name in header:
         text = name in formatting.TEXT_COLUMNS
         table.add_column(name, justify="left" if text else "right", no_wrap=True)
-    for row, line in zip(rows, body, strict=True):
-        style = "bold" if row["seed"] is None else ""
-        table.add_row(*(Text(cell, style=style) for cell in line))
+    for line in body:
+        table.add_row(*map(Text, line))
     return table
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """The same table in Markdown, for a recipe's README; ends with a line break."""
+    """The same tables in Markdown, for a recipe's README; ends with a line break."""
     rows = formatting.shown(rows)
-    header, body = formatting.cells(rows)
+    parts = [_markdown(formatting.title(rows), *formatting.cells(rows), formatting.NOTE)]
+    header, body = formatting.word_cells(rows)
+    parts += [_markdown(WORDS_TITLE, header, body, formatting.WORDS_NOTE)] if body else []
+    return "\n".join(parts)
+
+
+def _markdown(title: str, header: list[str], body: list[list[str]], note: str) -> str:
     rule = [":--" if name in formatting.TEXT_COLUMNS else "--:" for name in header]
     lines = [header, rule, *body]
     table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return f"{formatting.title(rows)}\n\n{table}\n\n{formatting.NOTE}\n"
+    return f"{title}\n\n{table}\n\n{note}\n"

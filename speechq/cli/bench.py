@@ -26,7 +26,7 @@ def wer(
 
     Example: **speechq bench wer work/demo --json**
     """
-    from speechq.bench.wer import markdown_table, render_table, wer_table
+    from speechq.bench.wer import markdown_table, render_tables, wer_table
     from speechq.cli.tables import show
 
     if as_json:
@@ -36,7 +36,8 @@ def wer(
     if markdown:
         print(markdown_table(rows))
     else:
-        show(render_table(rows))
+        for table in render_tables(rows):
+            show(table)
 
 
 @app.command()

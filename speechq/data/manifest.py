@@ -35,6 +35,20 @@ class Utterance:
     phones: tuple[tuple[str, float, float], ...] = ()
     words: tuple[tuple[str, float, float], ...] = ()
 
+    @property
+    def times(self) -> tuple[tuple[float, float] | None, ...]:
+        """Start and end in seconds of each word of ``text``; empty if ``words`` are not those of the text.
+
+        A label of several words gives None for each of them: where one ends and the next begins is unknown.
+        """
+        if " ".join(label for label, _, _ in self.words).split() != self.text.split():
+            return ()
+        found: list[tuple[float, float] | None] = []
+        for label, start, end in self.words:
+            count = len(label.split())
+            found += [(start, end)] if count == 1 else [None] * count
+        return tuple(found)
+
 
 def read_manifest(
     path: str | Path, units: Units | None = None, *, check_audio: bool = True

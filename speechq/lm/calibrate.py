@@ -27,15 +27,19 @@ def fit_calibration(confidence: ArrayLike, right: ArrayLike) -> Calibration:
         return Calibration()
     target = np.where(truth, (good + 1) / (good + 2), 1 / (bad + 2))
     design = np.column_stack([x, np.ones_like(x)])
+
+    def loss(weights: Floats) -> float:
+        z = design @ weights
+        return float(np.sum(np.logaddexp(0, z) - target * z))
+
     weights = np.array([1.0, 0.0])
-    for _ in range(_STEPS):
+    for _ in range(_STEPS):  # Newton's, each step halved until it does not climb
         p = 1 / (1 + np.exp(-design @ weights))
-        gradient = design.T @ (p - target)
         curvature = (design * (p * (1 - p))[:, None]).T @ design + 1e-6 * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        weights = weights - step * min(1.0, 4.0 / max(float(np.abs(step).max()), 1e-12))
-        if np.abs(step).max() < 1e-9:
-            break
+        step = np.linalg.solve(curvature, design.T @ (p - target))
+        while loss(weights - step) > loss(weights) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        weights = weights - step
     return Calibration(scale=max(0.0, round(float(weights[0]), 4)), offset=round(float(weights[1]), 4))
 
 

@@ -24,16 +24,16 @@ from speechq.runtime.model_folder import ACOUSTIC, SETTINGS, ModelFiles, find_mo
 from speechq.text.error_rates import ErrorCounts, matches, phone_errors, word_errors
 from speechq.text.units import Units
 
-WordTime = tuple[str, float, float]  # what was said from when to when, in seconds
+WordTime = tuple[float, float] | None  # start and end in seconds; None where they are not known
 
 
 @dataclass(frozen=True)
 class Speech:
-    """A development set for tuning. ``words``: the words of each utterance with their true times, empty
-    where they are not known; ``frame_seconds`` from one row of the log-probabilities to the next."""
+    """A development set for tuning. ``times`` of the words of each reference, empty where none is known;
+    ``frame_seconds`` from one row of the log-probabilities to the next."""
 
     dev: DevSet
-    words: Sequence[Sequence[WordTime]]
+    times: Sequence[Sequence[WordTime]]
     frame_seconds: float
 
 
@@ -109,7 +109,7 @@ def tune_folder(folder: Path, manifest: Path, config: TuneConfig, *, beam: int |
     texts = [utterance.text for utterance in utterances]
     speech = Speech(
         DevSet(log_probs_of(files.acoustic, utterances), texts),
-        [utterance.words for utterance in utterances],
+        [utterance.times for utterance in utterances],
         frame_seconds(model),
     )
     digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
@@ -132,13 +132,12 @@ def calibrated(settings: DecoderSettings, decoded: Round, speech: Speech) -> Dec
         ours = {place for _, place in pairs}
         confidence += [word.confidence for word in best.words]
         right += [place in ours for place in range(len(texts))]
-        times = speech.words[index]
-        if [word for word, *_ in times] != spoken:
-            continue
+        times = speech.times[index] or [None] * len(spoken)
         for there, here in pairs:
             word = best.words[here]
-            seen.append((word.start * speech.frame_seconds, word.end * speech.frame_seconds))
-            true.append((times[there][1], times[there][2]))
+            if (time := times[there]) is not None:
+                seen.append((word.start * speech.frame_seconds, word.end * speech.frame_seconds))
+                true.append(time)
     fitted = {"calibration": fit_calibration(confidence, right), "times": fit_times(seen, true)}
     return settings.model_copy(update=fitted)
 

@@ -33,6 +33,8 @@ class Corpus:
         extra = [str(data.extra_text), data.extra_sentences]
         if data.extra_text is not None:
             extra.append(self.recipe.train.seed)  # draws the sentences
+        if data.corpus == "synth":
+            extra.append("words")  # their times were not kept at first
         return digest("prepare-1", data.corpus, source, data.options, *extra)
 
     def prepare(self) -> None:

@@ -146,7 +146,7 @@ def evaluate_model(
         rows = [Recognized("all", "all", joined, found.texts[0], round(audio, 3))]
     else:
         rows = [
-            Recognized(u.id, u.corpus, u.text, text, u.duration, _plain(words), _true_times(u))
+            Recognized(u.id, u.corpus, u.text, text, u.duration, _plain(words), u.times)
             for u, text, words in zip(test, found.texts, found.words, strict=True)
         ]
     unknown = set() if how.vocabulary is None else {w for row in rows for w in row.reference.split()}
@@ -177,13 +177,6 @@ def evaluate_model(
 
 def _plain(words: Sequence[TimedWord]) -> tuple[tuple[str, float, float, float], ...]:
     return tuple((w.text, round(w.start, 3), round(w.end, 3), round(w.confidence, 4)) for w in words)
-
-
-def _true_times(utterance: Utterance) -> tuple[tuple[float, float], ...]:
-    """Start and end of every word of the reference, if the alignment has just these words."""
-    if [word for word, _, _ in utterance.words] != utterance.text.split():
-        return ()
-    return tuple((round(start, 3), round(end, 3)) for _, start, end in utterance.words)
 
 
 def write_sample_of(work: Path, path: Path, test: Sequence[Utterance], dataset: Dataset) -> None:

@@ -92,7 +92,7 @@ def _tune(run: Run, decoding: Decoding, start: DecoderSettings | None, folder: P
     model = read_model(packed)
     speech = Speech(
         DevSet(outputs.log_probs[:count], [u.text for u in spoken]),
-        [u.words for u in spoken],
+        [u.times for u in spoken],
         frame_seconds(model),
     )
     settings, found = tune_model(

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from speechq.bench.results import EvaluationResult, Utterance, read_results, write_result
-from speechq.bench.wer import markdown_table, render_table, summary_rows, wer_table
+from speechq.bench.wer import markdown_table, render_tables, summary_rows, wer_table
 from speechq.errors import DataError
 
 CONTRACT = [
@@ -240,7 +240,7 @@ def test_tables_for_people(work_dir: Path) -> None:
     seeds = ("-s1", "-s2", " (mean of 2 seeds)")
     assert order == [name + seed for name in ("float", "float+") for seed in seeds]
     stream = io.StringIO()
-    Console(file=stream, width=200).print(render_table(rows))
+    Console(file=stream, width=200).print(*render_tables(rows))
     assert "w2a8-direct-s2" in stream.getvalue() and "Corpus" in stream.getvalue()
 
 

@@ -36,7 +36,7 @@ def test_both_rates_are_near_and_neither_is_trivial(trained: tuple[Job, Path], t
     assert (found.model, found.unit, found.utterances) == ("m", "word", len(job.dev_references))
     assert found.simulated < 0.9
     assert abs(found.difference) < 0.2  # a word or two of some sixteen
-    texts, _ = recognize(tmp_path / "m.sqm", job.train)
+    texts = recognize(tmp_path / "m.sqm", job.train)
     counts = [word_errors(spoken, text) for spoken, text in zip(job.dev_references, texts, strict=True)]
     assert found.packed == sum(counts, ErrorCounts()).rate
 

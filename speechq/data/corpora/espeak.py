@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import _ctypes
 import ctypes
+import re
 import sys
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import soxr
@@ -39,6 +40,9 @@ ACCENTS = {
 }
 """Short names of the English accents, with their files in eSpeak's voice folder."""
 
+
+Spoken = tuple[int, float, float]
+"""Number of the first word, start and end in seconds: a word, or several that eSpeak speaks as one."""
 
 SILENCE = "_"
 """Label of pauses."""
@@ -85,6 +89,14 @@ class _Event(ctypes.Structure):
     ]
 
 
+class _Sound(NamedTuple):
+    """A phoneme: its start in ms, and the place in the text of the word that it belongs to."""
+
+    start: int
+    mnemonic: str
+    place: int
+
+
 _CALLBACK = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
 )
@@ -114,13 +126,11 @@ def _unload(library: ctypes.CDLL) -> None:
         _ctypes.dlclose(library._handle)
 
 
-def _synthesize(
-    text: str, voice: str, rate: int, pitch: int, seed: int
-) -> tuple[bytes, list[tuple[int, str]], int]:
-    """16-bit samples, ``(start in ms, mnemonic)`` of each phoneme, sample rate."""
+def _synthesize(text: str, voice: str, rate: int, pitch: int, seed: int) -> tuple[bytes, list[_Sound], int]:
+    """16-bit samples, phonemes, sample rate."""
     path, data = _locate()
     blocks: list[bytes] = []
-    events: list[tuple[int, str]] = []
+    events: list[_Sound] = []
 
     def collect(wav: Any, count: int, received: Any) -> int:
         if wav and count > 0:
@@ -129,7 +139,8 @@ def _synthesize(
         while received[index].type != _EVENT_END_OF_LIST:
             event = received[index]
             if event.type == _EVENT_PHONEME:
-                events.append((event.audio_position, event.id.string.decode("utf-8", "replace")))
+                mnemonic = event.id.string.decode("utf-8", "replace")
+                events.append(_Sound(event.audio_position, mnemonic, event.text_position - 1))
             index += 1
         return 0
 
@@ -158,7 +169,7 @@ def _synthesize(
 
 def say(
     text: str, voice: Speaker, rate: int = 165, pitch: int = 50, *, margin: float = 0.12
-) -> tuple[NDArray[np.float32], list[Phone]]:
+) -> tuple[NDArray[np.float32], list[Phone], list[Spoken]]:
     """Speak ``text``; the same arguments give the same samples, in any process.
 
     Parameters
@@ -177,6 +188,9 @@ def say(
     phones
         ``(label, start_s, end_s)`` without gaps from 0 to ``n / SAMPLE_RATE``; labels are eSpeak's
         mnemonics without stress marks, :data:`SILENCE` for pauses.
+    words
+        ``(number of the first word, start_s, end_s)``, each from its first sound to the end of its last.
+        eSpeak speaks some words as one, such as "in the": those are one entry.
     """
     if voice.accent not in ACCENTS:
         raise ConfigError(f"no accent {voice.accent!r}; there are {', '.join(ACCENTS)}")
@@ -191,22 +205,39 @@ def say(
     first, silence = int(loud[0]), round(margin * sample_rate)
     samples = np.pad(samples[first : int(loud[-1]) + 1], silence)
     resampled = np.clip(soxr.resample(samples, sample_rate, SAMPLE_RATE), -1.0, 1.0).astype(np.float32)
-    return resampled, _intervals(events, (silence - first) / sample_rate, resampled.size / SAMPLE_RATE)
+    offset, duration = (silence - first) / sample_rate, resampled.size / SAMPLE_RATE
+    timed = _timed(events, offset, duration)
+    return resampled, _intervals(timed), _words(timed, text)
 
 
-def _intervals(events: list[tuple[int, str]], offset: float, duration: float) -> list[Phone]:
-    """Starts in ms become intervals that cover ``[0, duration]``; neighbouring pauses are merged.
+def _timed(events: list[_Sound], offset: float, duration: float) -> list[tuple[str, float, float, int]]:
+    """Label, start, end and place of each sound; starts in ms become intervals that cover ``[0, duration]``.
 
     A sound that eSpeak folds into its neighbour (the l of "hall") has no time of its own and is left out.
     """
-    labels = [SILENCE] + [_label(mnemonic) for _, mnemonic in events]
+    labels = [SILENCE] + [_label(event.mnemonic) for event in events]
     starts = [0.0]
-    for milliseconds, _ in events:
-        starts.append(round(min(max(milliseconds / 1000.0 + offset, starts[-1]), duration), 4))
+    for event in events:
+        starts.append(round(min(max(event.start / 1000.0 + offset, starts[-1]), duration), 4))
+    places = [-1] + [event.place for event in events]
+    rows = zip(labels, starts, [*starts[1:], duration], places, strict=True)
+    return [row for row in rows if row[2] > row[1]]
+
+
+def _words(timed: list[tuple[str, float, float, int]], text: str) -> list[Spoken]:
+    """The words of ``text`` that have sounds of their own."""
+    found: dict[int, Spoken] = {}
+    for number, word in enumerate(re.finditer(r"\S+", text)):
+        for label, start, end, place in timed:
+            if label != SILENCE and word.start() <= place < word.end():
+                found[number] = (number, found.get(number, (number, start))[1], end)
+    return list(found.values())
+
+
+def _intervals(timed: list[tuple[str, float, float, int]]) -> list[Phone]:
+    """Phones without gaps; neighbouring pauses are merged."""
     phones: list[Phone] = []
-    for label, start, end in zip(labels, starts, [*starts[1:], duration], strict=True):
-        if end <= start:
-            continue
+    for label, start, end, _ in timed:
         if phones and label == SILENCE == phones[-1][0]:
             phones[-1] = (SILENCE, phones[-1][1], end)
         else:

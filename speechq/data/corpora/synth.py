@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import soundfile
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from speechq.data.corpora import grammar
 from speechq.data.corpora.distortion import Distortion
-from speechq.data.corpora.espeak import SAMPLE_RATE, Phone, Speaker, check_installed, say
+from speechq.data.corpora.espeak import SAMPLE_RATE, Phone, Speaker, Spoken, check_installed, say
 from speechq.data.manifest import Utterance, write_manifest
 from speechq.data.workers import run_all
 from speechq.errors import ConfigError, DataError
@@ -81,17 +81,35 @@ class _Order:
     others: tuple[Speaker, ...]
 
 
+class _Alignments(NamedTuple):
+    """Phones and words of an utterance, ``(label, start_s, end_s)``."""
+
+    phones: tuple[Phone, ...]
+    words: tuple[Phone, ...]
+
+
 def spoken(text: str) -> str:
     """What eSpeak is given: lower case, and A named as a letter where letters are spelled."""
     lower = text.lower()
     return re.sub(r"(?<![\w'])(?:[a-z] )+[a-z](?![\w'])", lambda run: re.sub(r"\ba\b", "eigh", run[0]), lower)
 
 
-def _render(order: _Order, distortion: Distortion) -> tuple[NDArray[np.float32], list[Phone]]:
-    """Samples ``[n]`` and phones of one utterance; a function of its arguments alone."""
+def _words(text: str, found: Sequence[Spoken]) -> tuple[Phone, ...]:
+    """Alignment of the words of ``text``; those that were spoken as one have a label together.
+
+    Empty if the first word has no sound of its own.
+    """
+    words = text.split()
+    ends = [number for number, _, _ in found[1:]] + [len(words)]
+    rows = zip(found, ends, strict=True) if found and found[0][0] == 0 else ()
+    return tuple((" ".join(words[first:last]), start, end) for (first, start, end), last in rows)
+
+
+def _render(order: _Order, distortion: Distortion) -> tuple[NDArray[np.float32], _Alignments]:
+    """Samples ``[n]`` and alignments of one utterance; a function of its arguments alone."""
     generator = np.random.default_rng(zlib.crc32(order.seed.encode()))
     rate, pitch = (int(generator.integers(low, high + 1)) for low, high in (_RATES, _PITCHES))
-    clean, phones = say(
+    clean, phones, words = say(
         spoken(order.text), order.speaker, rate, pitch, margin=float(generator.uniform(*_MARGINS))
     )
 
@@ -104,27 +122,28 @@ def _render(order: _Order, distortion: Distortion) -> tuple[NDArray[np.float32],
     samples *= 10.0 ** (generator.uniform(*_LEVEL_DB) / 20.0) / np.sqrt(np.mean(samples**2))
     # every recording has a noise floor; features of digital silence look like those of no real audio
     samples += generator.standard_normal(samples.size) * 10.0 ** (_FLOOR_DB / 20.0)
-    return (samples * min(1.0, 0.99 / np.abs(samples).max())).astype(np.float32), phones
+    samples *= min(1.0, 0.99 / np.abs(samples).max())
+    return samples.astype(np.float32), _Alignments(tuple(phones), _words(order.text, words))
 
 
-def _make(orders: Sequence[_Order], distortion: Distortion, folder: Path) -> list[tuple[float, list[Phone]]]:
-    """Write the audio of some utterances into ``folder``; their durations and phones."""
+def _make(orders: Sequence[_Order], distortion: Distortion, folder: Path) -> list[tuple[float, _Alignments]]:
+    """Write the audio of some utterances into ``folder``; their durations and alignments."""
     made = []
     for order in orders:
-        samples, phones = _render(order, distortion)
+        samples, alignments = _render(order, distortion)
         path = folder / str(order.speaker) / f"{order.id}.flac"
         path.parent.mkdir(exist_ok=True)
         soundfile.write(path, samples, SAMPLE_RATE, subtype="PCM_16")
-        made.append((samples.size / SAMPLE_RATE, phones))
+        made.append((samples.size / SAMPLE_RATE, alignments))
     return made
 
 
 def _make_all(
     orders: Sequence[_Order], distortion: Distortion, folder: Path, workers: int, bar: Bar
-) -> list[tuple[float, list[Phone]]]:
+) -> list[tuple[float, _Alignments]]:
     """``_make`` of all utterances, in their order, by several processes."""
     jobs = [(orders[start : start + _CHUNK], distortion, folder) for start in range(0, len(orders), _CHUNK)]
-    made: dict[int, list[tuple[float, list[Phone]]]] = {}
+    made: dict[int, list[tuple[float, _Alignments]]] = {}
     for k, spoken_chunk in run_all(_make, jobs, workers):
         made[k] = spoken_chunk
         bar.advance(len(spoken_chunk))
@@ -154,9 +173,10 @@ def _write_split(
                 text=order.text,
                 speaker=str(order.speaker),
                 corpus="synth",
-                phones=tuple(phones),
+                phones=alignments.phones,
+                words=alignments.words,
             )
-            for order, (duration, phones) in zip(orders, made, strict=True)
+            for order, (duration, alignments) in zip(orders, made, strict=True)
         ],
     )
     return manifest

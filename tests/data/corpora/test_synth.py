@@ -69,7 +69,7 @@ def test_speech_is_the_same_in_another_process() -> None:
 
 def test_phones_lie_where_the_sound_is() -> None:
     """Sibilants have their energy above 3 kHz, vowels below, whatever eSpeak's events say."""
-    samples, phones = say("she sells six sea shells so she says", Speaker("us", "m3"), 150)
+    samples, phones, _ = say("she sells six sea shells so she says", Speaker("us", "m3"), 150)
     checked = 0
     for label, start, end in phones:
         middle = samples[round((start + 0.02) * RATE) : round((end - 0.02) * RATE)]
@@ -87,12 +87,19 @@ def test_phones_lie_where_the_sound_is() -> None:
 
 
 def test_phone_labels_of_known_words() -> None:
-    _, phones = say("six cats", Speaker("us", "m3"))
+    _, phones, words = say("six cats", Speaker("us", "m3"))
     assert [label for label, _, _ in phones] == ["_", "s", "I", "k", "s", "k", "a", "t", "s", "_"]
+    assert words == [(0, phones[1][1], phones[4][2]), (1, phones[5][1], phones[8][2])]
+
+
+def test_words_that_are_spoken_as_one_are_one_entry() -> None:
+    _, phones, words = say("cats in the hall", Speaker("us", "m3"))
+    assert [number for number, _, _ in words] == [0, 1, 3]
+    assert words[-1][2] == phones[-2][2]
 
 
 def test_margins_are_silent_and_of_the_asked_length() -> None:
-    samples, phones = say("hello", Speaker("gb", "m1"), margin=0.15)
+    samples, phones, _ = say("hello", Speaker("gb", "m1"), margin=0.15)
     loud = np.flatnonzero(np.abs(samples) > 2e-3) / RATE
     assert loud[0] == pytest.approx(0.15, abs=0.01)
     assert samples.size / RATE - loud[-1] == pytest.approx(0.15, abs=0.01)
@@ -187,6 +194,9 @@ def test_phones_cover_every_recording(corpus: dict[str, list[Utterance]]) -> Non
         for utterance in utterances:
             check_phones(utterance)
             assert len(utterance.phones) >= 1.5 * len(utterance.text.split())
+            assert " ".join(label for label, _, _ in utterance.words) == utterance.text
+            edges = [edge for _, start, end in utterance.words for edge in (start, end)]
+            assert edges == sorted(edges)
 
 
 def contents(out: Path) -> dict[str, str]:
@@ -320,7 +330,7 @@ def test_convolution_against_numpy() -> None:
 
 def test_noise_and_rooms_from_folders(shared: Path) -> None:
     folder = shared / "data" / "noise_rir"
-    clean, _ = say("hello world", Speaker("us", "m1"))
+    clean, _, _ = say("hello world", Speaker("us", "m1"))
     chosen = Distortion(1.0, 1.0, folder / "noise", folder / "rir")
     first, second = (
         chosen.apply(clean.astype(np.float64), np.random.default_rng(seed), talk) for seed in (1, 1)
