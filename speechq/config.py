@@ -381,6 +381,9 @@ class LanguageRecipe(Section):
     @model_validator(mode="after")
     def _retraining(self) -> LanguageRecipe:
         _check_retraining(self.train, self.retrain)
+        for key in ("rows", "parts") if self.transfer is not None else ():
+            if key in self.retrain.train:
+                raise ValueError(f"retrain.train.{key}: a teacher writes its text for train.{key} alone")
         return self
 
 

@@ -98,16 +98,8 @@ class LanguageRun(Networks):
             return []
         texts = [self._contents[name] for name in data.train] if transfer.tokens is None else []
         teacher = hashlib.sha256(teacher_of(transfer).read_bytes()).hexdigest()
-        return [
-            teacher,
-            data.alphabet,
-            texts,
-            transfer.tokens,
-            transfer.temperature,
-            train.rows,
-            train.parts,
-            train.seed,
-        ]
+        drawn = [transfer.tokens, transfer.temperature, train.rows, train.parts, train.seed]
+        return [teacher, data.alphabet, texts, *drawn]
 
     @cached_property
     def dev(self) -> Text:

@@ -178,5 +178,9 @@ def test_a_student_learns_from_what_a_packed_teacher_writes(recipe: Path, tmp_pa
     assert [np.load(work / "transfer" / part / "symbols.npy").shape for part in "01"] == [(126, 4)] * 2
     with pytest.raises(ConfigError, match=r"transfer\.tokens: 7 symbols are too few for train\.rows: 4"):
         run_language_recipe(recipe, data=books, work=work, assignments=(*few, "transfer.tokens=7"))
+    with pytest.raises(
+        ConfigError, match=r"retrain\.train\.parts: a teacher writes its text for train\.parts"
+    ):
+        load_language_recipe(recipe, (*few, "retrain.train.parts=3"))
     with pytest.raises(ConfigError, match=r"transfer\.temperature: .* \(found 0\)"):
         load_language_recipe(recipe, (*few, "transfer.temperature=0"))
