@@ -29,7 +29,6 @@ def serve(
     threads: int = typer.Option(1, min=1, help="Threads of the network."),
 ) -> None:
     from speechq.cli.needs import extra
-    from speechq.progress import say
     from speechq.runtime.recognizer import Recognizer
 
     with extra("serve"):
@@ -41,6 +40,4 @@ def serve(
     check_exposure(host, token)
     recognizer = Recognizer.load(model, threads=threads)
     limits = Limits(streams=max_streams, stream_seconds=max_seconds, idle_seconds=idle_seconds)
-    name = f"[{host}]" if ":" in host else host
-    say(f"http{'s' if tls_cert else ''}://{name}:{port}")
     run(recognizer, Address(host, port, tls_cert, tls_key), limits, Access(token, tuple(allow_origin)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -10,6 +11,7 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
+from speechq.progress import say
 from speechq.runtime.recognizer import Recognizer
 from speechq.serve.access import LOOPBACK, Access, check_exposure
 from speechq.serve.app import make_app
@@ -34,6 +36,14 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._hub = hub
         self._draining: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say where."""
+        await super().startup(sockets)
+        if self.servers:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            name = f"[{host}]" if ":" in host else host
+            say(f"http{'s' if self.config.is_ssl else ''}://{name}:{port}")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal."""

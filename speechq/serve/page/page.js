@@ -127,7 +127,9 @@ async function listen() {
     say("A browser gives the microphone only to https pages and to this machine itself (localhost).");
     return;
   }
-  const sound = await navigator.mediaDevices.getUserMedia({ audio: true });
+  // The sound as it is: what browsers do to please the ear of a caller is not what the model has learned from.
+  const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  const sound = await navigator.mediaDevices.getUserMedia({ audio });
   const context = new AudioContext();
   await context.audioWorklet.addModule("worklet.js");
   const node = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
