@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from speechq.errors import ConfigError
-
-
-class Section(BaseModel):
-    """A part of a recipe: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from speechq.methods import TechniqueConfig, parse_method
+from speechq.section import Section
 
 
 class FeatureConfig(Section):
@@ -186,14 +182,13 @@ class TrainConfig(LoopConfig):
     workers: int = Field(0, ge=0, description="processes for data preparation; 0: one per core")
 
 
-Method = Literal["direct", "fixed", "adaptive", "gradual", "lsq"]
-
-
-class FixedPointConfig(Section):
+class FixedPointConfig(TechniqueConfig):
     """Fixed-point retraining: which schemes by which methods, from the trained float network."""
 
     schemes: tuple[str, ...] = ("w8a8", "w6a8", "w4a8", "w3a8", "w2a8")
-    methods: tuple[Method, ...] = ("direct", "adaptive")
+    methods: tuple[str, ...] = Field(
+        ("direct", "adaptive"), description="a rule for the steps, and techniques: adaptive+kd"
+    )
     granularity: Literal["matrix", "row"] = Field("row", description="one step per matrix or per output row")
     epochs: int = Field(4, ge=1)
     learning_rate: float = Field(1e-3, gt=0.0)
@@ -211,6 +206,13 @@ class FixedPointConfig(Section):
     def _unique(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(values)) < len(values):
             raise ValueError("an entry occurs twice")
+        return values
+
+    @field_validator("methods")
+    @classmethod
+    def _known(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            parse_method(value)
         return values
 
 
@@ -372,6 +374,7 @@ _PATHS = (
     ("data", "augment", "noise_folder"),
     ("data", "options", "noise_folder"),
     ("data", "options", "room_folder"),
+    ("retrain", "kd", "teacher"),
 )
 
 

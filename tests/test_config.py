@@ -51,7 +51,7 @@ def test_defaults_fill_a_minimal_recipe(tmp_path: Path) -> None:
         ({"retrain": {"train": {"max_rows": 0}}}, "yaml: retrain.train.max_rows: .*greater than"),
         ({"retrain": {"seeds": []}}, "retrain.seeds: .*at least 1 item"),
         ({"retrain": {"schemes": ["w4a8", "w4a8"]}}, "retrain.schemes: .*occurs twice"),
-        ({"retrain": {"methods": ["magic"]}}, "retrain.methods.0: .*'direct'"),
+        ({"retrain": {"methods": ["magic"]}}, "retrain.methods: .*'magic' is no rule .* one of direct"),
     ],
 )
 def test_every_mistake_is_named_by_its_key(tmp_path: Path, change: dict[str, Any], message: str) -> None:

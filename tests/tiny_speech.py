@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,18 @@ import torch
 from numpy.typing import NDArray
 
 import speechq
-from speechq.config import AugmentConfig, DataConfig, FeatureConfig, Method, ModelConfig, TrainConfig
+from speechq.config import AugmentConfig, DataConfig, FeatureConfig, ModelConfig, RetrainConfig, TrainConfig
 from speechq.data.manifest import Utterance, write_manifest
 from speechq.data.shards import compute_store
 from speechq.nn.acoustic import AcousticModel
+from speechq.nn.stack import Network
 from speechq.text.units import Units
 from speechq.train.checkpoint import NetworkInfo
 from speechq.train.data import make_dataset
 from speechq.train.loop import Trainer
-from speechq.train.retrain import calibration_batch, start_network, stepper
+from speechq.train.retrain import calibration_batch, make_techniques, start_network
 from speechq.train.speech import SpeechJob
+from speechq.train.technique import Technique
 
 RATE = 16000
 ALPHABET = " ABCDEF"
@@ -121,7 +124,14 @@ def make_job(
     )
 
 
-def make_retraining(folder: Path, method: Method, *, scheme: str = "w3a8", **more: Any) -> SpeechJob:
+def make_retraining(
+    folder: Path,
+    method: str,
+    *,
+    scheme: str = "w3a8",
+    settings: dict[str, Any] | None = None,
+    **more: Any,
+) -> SpeechJob:
     """A retraining run in ``folder/run`` from a float network that is trained first, if it is not there."""
     start = folder / "float" / "final.ckpt"
     if not start.is_file():
@@ -131,9 +141,21 @@ def make_retraining(folder: Path, method: Method, *, scheme: str = "w3a8", **mor
     job = make_job(folder, **more)
     batch = calibration_batch(job.train, 4)
     job.model, job.info = start_network(start, scheme, method, True, batch)
-    job.before_step = stepper(0.25)
+    job.techniques = make_techniques(method, RetrainConfig(**(settings or {})), start)
     job.keep_best = False
     return job
+
+
+class Watch(Technique):
+    """Calls ``look(model, share)`` before every update."""
+
+    name = "watch"
+
+    def __init__(self, look: Callable[[Network, float], None]) -> None:
+        self.look = look
+
+    def before_step(self, share: float) -> None:
+        self.look(self.model, share)
 
 
 def environment() -> dict[str, str]:

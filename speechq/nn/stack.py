@@ -177,6 +177,11 @@ class Network(nn.Module):
             self._calibrating = False
             self.train(was_training)
 
+    def matrices(self) -> list[nn.Parameter]:
+        """The float master weights of all groups."""
+        layers = [*self.recurrent_layers(), self.out]
+        return [layer.matrix(role) for layer in layers for role in layer.present_roles()]
+
     def quantizers(self) -> list[Quantizer]:
         """All quantizers, weights and signals."""
         return [module for module in self.modules() if isinstance(module, Quantizer)]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from speechq.config import LanguageRecipe, LoopConfig, Method, Recipe, digest
+from speechq.config import LanguageRecipe, LoopConfig, Recipe, digest
+from speechq.errors import ConfigError
+from speechq.methods import TECHNIQUES, parse_method
 from speechq.nn.stack import Network
 from speechq.progress import say
 from speechq.recipes.plan import Model, planned_models
@@ -19,7 +23,8 @@ from speechq.train.checkpoint import NetworkInfo, load_network, save_checkpoint
 from speechq.train.job import Job
 from speechq.train.loop import Trainer
 from speechq.train.pack import pack
-from speechq.train.retrain import Sample, retrain_settings, start_network, stepper
+from speechq.train.retrain import Sample, make_techniques, retrain_settings, start_network
+from speechq.train.technique import Technique
 
 
 class Networks(ABC):
@@ -82,7 +87,25 @@ class Networks(ABC):
             mode="json", include={"granularity", "freeze_share", "calibration_utterances"}
         )
         key = self.train_key(start)
-        return digest("retrain-1", key, _lasting(settings), model.scheme, model.method, own)
+        more = self._technique_key(model)
+        return digest("retrain-1", key, _lasting(settings), model.scheme, model.method, own, *more)
+
+    def _technique_key(self, model: Model) -> list[Any]:
+        """What a network depends on by the techniques of its method."""
+        techniques = () if model.method == "float+" else parse_method(model.method)[1]
+        sections = [getattr(self.recipe.retrain, TECHNIQUES[name]) for name in techniques]
+        if any(name in ("kd", "seqkd") for name in techniques):
+            if (path := self.recipe.retrain.kd.teacher) is None:
+                sections.append(self.train_key(self._base(model)))
+            elif path.is_file():
+                sections.append(hashlib.sha256(path.read_bytes()).hexdigest())
+            else:
+                raise ConfigError(f"retrain.kd.teacher: {path}: no such checkpoint")
+        return sections
+
+    def _base(self, model: Model) -> Model:
+        """The float network that a network comes from, over all stages of gradual retraining."""
+        return model if model.start is None else self._base(self._start(model))
 
     def _start(self, model: Model) -> Model:
         return next(m for m in self.models if m.name == model.start)
@@ -108,7 +131,7 @@ class Networks(ABC):
             shape = f"{recipe.model.layers} x {recipe.model.hidden} {recipe.model.cell}"
             say(f"{model.name}: {network.weight_count():,} weights, {shape}")
             settings = recipe.train.model_copy(update={"seed": model.seed})
-            self.fit(model.name, folder, network, info, settings, None, keep_best=True)
+            self.fit(model.name, folder, network, info, settings, (), keep_best=True)
             return
         start = self._start(model)
         self.require_trained(start)
@@ -116,18 +139,19 @@ class Networks(ABC):
         if model.method == "float+":
             network, info = load_network(self.checkpoint(start))
             network.freeze_norms()
-            self.fit(model.name, folder, network, info, settings, None, keep_best=False)
+            self.fit(model.name, folder, network, info, settings, (), keep_best=False)
             return
-        method: Method = model.method  # type: ignore[assignment]
         per_row = recipe.retrain.granularity == "row"
-        network, info = start_network(self.checkpoint(start), model.scheme, method, per_row, self.sample())
-        if method == "direct":
+        network, info = start_network(
+            self.checkpoint(start), model.scheme, model.method, per_row, self.sample()
+        )
+        if model.method == "direct":
             if distributed.is_first():
                 save_checkpoint(folder / "final.ckpt", network, info)
             distributed.barrier()
             return
-        share = recipe.retrain.freeze_share
-        self.fit(model.name, folder, network, info, settings, share, keep_best=False)
+        techniques = make_techniques(model.method, recipe.retrain, self.checkpoint(self._base(model)))
+        self.fit(model.name, folder, network, info, settings, techniques, keep_best=False)
 
     def require_trained(self, model: Model) -> None:
         """ConfigError unless the network is trained and up to date."""
@@ -141,17 +165,17 @@ class Networks(ABC):
         network: Network,
         info: NetworkInfo,
         settings: LoopConfig,
-        freeze: float | None,
+        techniques: Sequence[Technique],
         *,
         keep_best: bool,
     ) -> None:
-        """Train ``network`` and write ``final.ckpt``; ``freeze``: retrain, steps frozen for that last share.
+        """Train ``network`` and write ``final.ckpt``.
 
         A quantized network is used as it ends, with frozen steps (``keep_best=False``); so is ``float+``, to
         be compared with it.
         """
         job = self.job(name, folder, network, info, settings)
-        job.before_step = stepper(freeze) if freeze is not None else None
+        job.techniques = techniques
         job.keep_best = keep_best
         best = Trainer(job).run()
         if distributed.is_first():

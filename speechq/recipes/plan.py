@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from speechq.config import LanguageRecipe, Recipe
 from speechq.errors import ConfigError
+from speechq.methods import parse_method
 from speechq.quant.scheme import parse_scheme
 from speechq.train.retrain import weight_bits
 
@@ -36,7 +37,7 @@ def planned_models(recipe: Recipe | LanguageRecipe) -> list[Model]:
             for scheme in sorted(config.schemes, key=weight_bits, reverse=True):
                 name = f"{scheme.replace(',', '_')}-{method}-s{seed}"
                 models.append(Model(name, scheme, method, seed, start))
-                start = name if method == "gradual" else base
+                start = name if parse_method(method)[0] == "gradual" else base
     return models
 
 

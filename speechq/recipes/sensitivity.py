@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from speechq.bench.results import SensitivityPoint, read_sensitivity, write_sensitivity
-from speechq.config import Method, Recipe, TrainConfig, digest
+from speechq.config import Recipe, TrainConfig, digest
 from speechq.files import write_json
 from speechq.nn.stack import Network
 from speechq.quant.scheme import SIGNAL_ROLES
 from speechq.recipes.plan import Model
 from speechq.train.checkpoint import load_network
-from speechq.train.retrain import calibration_batch, retrain_settings, start_network
+from speechq.train.retrain import calibration_batch, make_techniques, retrain_settings, start_network
 from speechq.train.score import Score, score
 
 if TYPE_CHECKING:
@@ -122,13 +122,14 @@ def _settings(run: Run, base: Model) -> dict[str, object]:
 def _measure_point(run: Run, base: Model, point: Point, folder: Path) -> dict[str, float]:
     retrain = run.recipe.retrain
     batch = calibration_batch(run.datasets["train"], retrain.calibration_utterances)
-    method: Method = "adaptive" if point.retrained else "direct"
+    method = "adaptive" if point.retrained else "direct"
     network, info = start_network(
         run.checkpoint(base), point.scheme, method, retrain.granularity == "row", batch
     )
     if point.retrained:
         settings = TrainConfig.model_validate(_settings(run, base))
-        run.fit(point.name, folder, network, info, settings, retrain.freeze_share, keep_best=False)
+        techniques = make_techniques(method, retrain, run.checkpoint(base))
+        run.fit(point.name, folder, network, info, settings, techniques, keep_best=False)
         network, _ = load_network(folder / "final.ckpt")
     result = _score(run, network)
     return {"wer": result.wer, "cer": result.cer, "loss": result.loss}

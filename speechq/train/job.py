@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -16,6 +16,7 @@ from torch import Tensor
 from speechq.config import LoopConfig
 from speechq.nn.stack import Network
 from speechq.train.checkpoint import NetworkInfo
+from speechq.train.technique import Technique
 
 B = TypeVar("B")
 
@@ -33,8 +34,7 @@ class DevScore:
 
 @dataclass(kw_only=True)
 class Job(ABC, Generic[B]):
-    """One training run on batches of type ``B``. ``before_step(model, share)`` gets the share of the training
-    done, 0 to 1.
+    """One training run on batches of type ``B``.
 
     Everything random is drawn from the seed, the epoch and the position of the batch.
     """
@@ -44,7 +44,7 @@ class Job(ABC, Generic[B]):
     model: Network
     info: NetworkInfo
     config: LoopConfig
-    before_step: Callable[[Network, float], None] | None = None
+    techniques: Sequence[Technique] = ()
     keep_best: bool = True
 
     loss_name: ClassVar[str]
@@ -81,6 +81,10 @@ class Job(ABC, Generic[B]):
     @abstractmethod
     def inputs(self, batch: B, rows: list[int]) -> tuple[Tensor, Tensor]:
         """The network's input ``[T, rows, ...]`` and lengths ``[rows]`` of some rows."""
+
+    @abstractmethod
+    def labels(self, batch: B) -> int:
+        """Labels of the whole batch."""
 
     @abstractmethod
     def loss(self, logits: Tensor, batch: B, rows: list[int], lengths: Tensor) -> Tensor:

@@ -13,8 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from speechq.config import LoopConfig
 from speechq.errors import TrainingError
@@ -22,12 +21,14 @@ from speechq.nn.layer import State
 from speechq.nn.norm import MaskedBatchNorm
 from speechq.progress import Bar, progress, say
 from speechq.train import distributed
+from speechq.train.carry import Carry
 from speechq.train.checkpoint import read_checkpoint, restore, save_checkpoint
 from speechq.train.faults import blame_gradient, blame_loss
 from speechq.train.job import Job
 from speechq.train.metrics import Log, metrics_log
 from speechq.train.optimizers import forget_changes, make_optimizer, optimizer_tensors, restore_optimizer
 from speechq.train.schedule import rate_at
+from speechq.train.technique import Pass, precision
 
 _GO_ON, _SAVE, _STOP = range(3)
 
@@ -67,7 +68,10 @@ class Trainer(Generic[B]):
         self.model = job.model.to(self.device)
         self.optimizer = make_optimizer(job.config, self.model)
         self.position = Position(rate=job.config.learning_rate, skipped=job.skipped())
-        self.carry = self.model.initial_state(job.streams)
+        self.carry = Carry(self.model, job.streams)
+        self._after: list[tuple[list[int], list[State]]] = []
+        for technique in job.techniques:
+            technique.prepare(job, self.optimizer, self.device)
         self._stop = False
         self._saved = time.monotonic()
 
@@ -101,17 +105,19 @@ class Trainer(Generic[B]):
         self.model.train()
         while position.batch < len(batches):
             share = (position.epoch + position.batch / len(batches)) / config.epochs
-            if self.job.before_step is not None:
-                self.job.before_step(self.model, share)
             rate = position.rate if config.schedule == "retry" else rate_at(config, share)
+            for technique in self.job.techniques:
+                technique.before_step(share)
+                rate = technique.rate(rate, share)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             seed = (config.seed, position.epoch, position.batch)
-            loss, norm = self._step(self.job.batch(batches[position.batch], seed), seed)
+            loss, norm = self._step(self.job.batch(batches[position.batch], seed), seed, share)
             position.batch += 1
             position.step += 1
             epoch = share * config.epochs
-            log({"step": position.step, "epoch": epoch, "loss": loss, "rate": rate, "grad_norm": norm})
+            row = {"step": position.step, "epoch": epoch, "loss": loss, "rate": rate, "grad_norm": norm}
+            log(row | {k: v for technique in self.job.techniques for k, v in technique.figures().items()})
             bar.advance(1, f"loss {loss:.3f}")
             level = self._level()
             if level >= _SAVE:
@@ -127,34 +133,22 @@ class Trainer(Generic[B]):
         if level >= _STOP:
             raise KeyboardInterrupt
 
-    def _step(self, batch: B, seed: tuple[int, ...]) -> tuple[float, float]:
+    def _step(self, batch: B, seed: tuple[int, ...], share: float) -> tuple[float, float]:
         """One update; the loss per label of the whole batch and the gradient's norm."""
         job = self.job
-        rows = list(range(distributed.rank(), job.rows(batch), distributed.world()))
-        fresh = job.fresh(batch, seed)
-        # Masks of dropout and zoneout come from torch's generator.
-        torch.manual_seed(int(np.random.default_rng([*seed, 2, distributed.rank()]).integers(2**62)))
-        loss = torch.zeros((), device=self.device)
-        self.optimizer.zero_grad()
-        if rows:
-            x, lengths = (part.to(self.device) for part in job.inputs(batch, rows))
-            state = self._carried(rows, fresh)
-            with self._precision():
-                logits, after = self.model(x, lengths, state)
-            loss = job.loss(logits, batch, rows, lengths)
-            if not torch.isfinite(loss):
-                reason = blame_loss(self.model, x, lengths, state, job.loss_name)
-                raise TrainingError(f"{self._where()}: {reason}")
-            torch.autograd.backward(loss)
-            self._carry(rows, after)
-        # A frozen step keeps no gradient: its optimizer state would go on moving it.
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+
+        def measure(rows: range) -> tuple[Tensor, list[Tensor]]:
+            return self._measure(batch, rows, seed, share)
+
+        rows = job.rows(batch)
+        elsewhere = next((technique for technique in job.techniques if technique.moves_weights), None)
+        loss, gradients = elsewhere.gradients(measure, rows, seed) if elsewhere else measure(range(rows))
+        parameters = self._trained()
+        for penalty in [p for technique in job.techniques if (p := technique.penalty()) is not None]:
+            found = torch.autograd.grad(penalty, parameters, allow_unused=True)
+            gradients = [g if more is None else g + more for g, more in zip(gradients, found, strict=True)]
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
-        whole = loss.detach().clone()
-        statistics = self._running_statistics()
-        distributed.sum_in_place([*gradients, *statistics, whole])
         norm = nn.utils.get_total_norm(gradients)
         if not torch.isfinite(norm):
             raise TrainingError(f"{self._where()}: {blame_gradient(self.model)}")
@@ -162,7 +156,46 @@ class Trainer(Generic[B]):
         self.optimizer.step()
         for quantizer in self.model.quantizers():
             quantizer.keep_positive()
-        return float(whole), float(norm)
+        for own, after in self._after:
+            self.carry.keep(own, after)
+        self._after.clear()
+        for technique in job.techniques:
+            technique.after_step()
+        return float(loss), float(norm)
+
+    def _measure(
+        self, batch: B, rows: range, seed: tuple[int, ...], share: float
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Loss and gradients of some rows at the present weights, summed over all processes."""
+        job = self.job
+        own = [row for row in rows if row % distributed.world() == distributed.rank()]
+        fresh = job.fresh(batch, seed)
+        # Masks of dropout and zoneout come from torch's generator, the same in all passes of a step.
+        torch.manual_seed(int(np.random.default_rng([*seed, 2, distributed.rank()]).integers(2**62)))
+        loss = torch.zeros((), device=self.device)
+        self.optimizer.zero_grad()
+        if own:
+            x, lengths = (part.to(self.device) for part in job.inputs(batch, own))
+            state = self.carry.before(own, fresh)
+            with precision(self.config, self.device):
+                logits, after = self.model(x, lengths, state)
+            loss = job.loss(logits, batch, own, lengths)
+            seen = Pass(batch, own, x, lengths, fresh, state, logits, seed, share)
+            for technique in job.techniques:
+                loss = technique.loss(loss, seen)
+            if not torch.isfinite(loss):
+                reason = blame_loss(self.model, x, lengths, state, job.loss_name)
+                raise TrainingError(f"{self._where()}: {reason}")
+            torch.autograd.backward(loss)
+            self._after.append((own, after))
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self._trained()]
+        whole = loss.detach().clone()
+        distributed.sum_in_place([*gradients, *self._running_statistics(), whole])
+        return whole, gradients
+
+    def _trained(self) -> list[nn.Parameter]:
+        # A frozen step keeps no gradient: its optimizer state would go on moving it.
+        return [p for p in self.model.parameters() if p.requires_grad]
 
     def _where(self) -> str:
         return f"{self.job.name}: step {self.position.step + 1} (epoch {self.position.epoch + 1})"
@@ -175,23 +208,11 @@ class Trainer(Generic[B]):
             buffer.div_(distributed.world())
         return found
 
-    def _carried(self, rows: list[int], fresh: NDArray[np.bool_]) -> list[State]:
-        """The state that each row starts from: its stream's, or zero."""
-        zero = torch.tensor([[fresh[row]] for row in rows], device=self.device)
-        return [tuple(part[..., rows, :].masked_fill(zero, 0.0) for part in layer) for layer in self.carry]
-
-    def _carry(self, rows: list[int], after: list[State]) -> None:
-        for kept, new in zip(self.carry, after, strict=True):
-            for part, value in zip(kept, new, strict=True):
-                part[..., rows, :] = value.detach().to(part.dtype)
-
-    def _precision(self) -> contextlib.AbstractContextManager[Any]:
-        if self.config.precision == "bfloat16":
-            return torch.autocast(self.device.type, dtype=torch.bfloat16)
-        return contextlib.nullcontext()
-
     def _end_epoch(self, log: Log) -> None:
         position, config, job = self.position, self.config, self.job
+        if position.epoch + 1 == config.epochs:
+            for technique in job.techniques:
+                technique.end()
         result = job.score(self.device)
         position.epoch += 1
         position.batch = 0
@@ -241,17 +262,11 @@ class Trainer(Generic[B]):
 
     def _save(self, name: str) -> None:
         self._saved = time.monotonic()
-        owned = [part for layer in self.carry for part in layer]
-        if distributed.world() > 1:
-            owned = [part.clone() for part in owned]
-            for part in owned:
-                mask = torch.zeros(part.shape[-2], 1, device=part.device)
-                mask[distributed.rank() :: distributed.world()] = 1.0
-                part.mul_(mask)
-            distributed.sum_in_place(owned)
+        extra = {f"carry/{k}": part for k, part in self.carry.tensors().items()}
+        for technique in self.job.techniques:
+            extra |= {f"{technique.name}/{k}": part for k, part in technique.state().items()}
         if not distributed.is_first():
             return
-        extra = {f"carry/{k}": part for k, part in enumerate(owned)}
         extra |= {f"optimizer/{k}": v for k, v in optimizer_tensors(self.optimizer, self.model).items()}
         save_checkpoint(self.job.folder / name, self.model, self.job.info, vars(self.position), extra)
 
@@ -261,10 +276,10 @@ class Trainer(Generic[B]):
             return
         _, progress_made, tensors = read_checkpoint(path)
         restore(self.model, tensors)
-        named = {k.removeprefix("optimizer/"): v for k, v in tensors.items() if k.startswith("optimizer/")}
-        restore_optimizer(self.optimizer, self.model, named)
-        for k, part in enumerate(part for layer in self.carry for part in layer):
-            part.copy_(tensors[f"carry/{k}"])
+        restore_optimizer(self.optimizer, self.model, _under("optimizer", tensors))
+        self.carry.restore(_under("carry", tensors))
+        for technique in self.job.techniques:
+            technique.restore(_under(technique.name, tensors))
         self.position = Position(**progress_made)
 
     @contextlib.contextmanager
@@ -285,6 +300,11 @@ class Trainer(Generic[B]):
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a checkpoint whose names begin with ``prefix/``, without it."""
+    return {k.removeprefix(f"{prefix}/"): v for k, v in tensors.items() if k.startswith(f"{prefix}/")}
 
 
 def _accepted(epoch: int | str) -> str:

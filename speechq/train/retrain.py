@@ -1,10 +1,4 @@
-"""Fixed-point retraining: from a float network to a quantized one, by one of several methods.
-
-``direct`` quantizes and does not train. ``fixed`` keeps the L2-optimal steps (paper 1), ``adaptive``
-re-estimates them before every update (paper 2), ``gradual`` is adaptive retraining that starts from the
-master weights of the next higher word length (paper 2), ``lsq`` learns weight and signal steps by gradient
-(1902.08153).
-"""
+"""Fixed-point retraining: from a float network to a quantized one, by a method of ``methods.py``."""
 
 from __future__ import annotations
 
@@ -15,15 +9,20 @@ from typing import Protocol, TypeVar
 
 from torch import Tensor
 
-from speechq.config import FixedPointConfig, LoopConfig, Method
+from speechq.config import FixedPointConfig, LoopConfig
 from speechq.data.batches import Batch, Dataset, collate
 from speechq.data.features import stack_frames
+from speechq.methods import parse_method
 from speechq.nn.stack import Network
 from speechq.quant.quantizers import StepRule
 from speechq.quant.scheme import parse_scheme
 from speechq.train.checkpoint import NetworkInfo, load_network
+from speechq.train.distillation import Distillation
+from speechq.train.noise import SharpnessAware, SymmetricNoise
+from speechq.train.steps import Steps
+from speechq.train.technique import Technique
 
-RULES: dict[Method, StepRule] = {
+_RULES: dict[str, StepRule] = {
     "direct": "fixed",
     "fixed": "fixed",
     "adaptive": "adaptive",
@@ -58,11 +57,11 @@ def calibration_batch(data: Dataset, count: int) -> Batch:
 
 
 def start_network(
-    checkpoint: Path, scheme: str, method: Method, per_row: bool, sample: Sample
+    checkpoint: Path, scheme: str, method: str, per_row: bool, sample: Sample
 ) -> tuple[Network, NetworkInfo]:
     """The float master weights of ``checkpoint`` with the quantizers of ``scheme``, calibrated."""
     model, info = load_network(checkpoint)
-    rule = RULES[method]
+    rule = _RULES[parse_method(method)[0]]
     model.attach(parse_scheme(scheme), rule, per_row=per_row)
     model.calibrate(sample.x, sample.lengths)
     model.freeze_norms()
@@ -71,16 +70,15 @@ def start_network(
     return model, replace(info, scheme=scheme, rule=rule, per_row=per_row)
 
 
-def stepper(freeze_share: float) -> Callable[[Network, float], None]:
-    """Before each update: steps adapt, until they are frozen for the last share of the training."""
-
-    def before(model: Network, share: float) -> None:
-        if share < 1.0 - freeze_share:
-            model.adapt_steps()
-        else:
-            model.freeze_steps()
-
-    return before
+def make_techniques(method: str, config: FixedPointConfig, teacher: Path) -> list[Technique]:
+    """What joins the training of ``method``; ``teacher`` is the checkpoint that teaches if none is named."""
+    makers: dict[str, Callable[[], Technique]] = {
+        "kd": lambda: Distillation(config.kd, config.kd.teacher or teacher, sequences=False),
+        "seqkd": lambda: Distillation(config.kd, config.kd.teacher or teacher, sequences=True),
+        "ssgd": lambda: SymmetricNoise(config.ssgd),
+        "sam": lambda: SharpnessAware(config.sam),
+    }
+    return [Steps(config.freeze_share), *(makers[name]() for name in parse_method(method)[1])]
 
 
 def weight_bits(scheme: str) -> int:

@@ -83,9 +83,11 @@ class SpeechJob(Job[Batch]):
     def inputs(self, batch: Batch, rows: list[int]) -> tuple[Tensor, Tensor]:
         return batch.x[:, rows], batch.lengths[rows]
 
+    def labels(self, batch: Batch) -> int:
+        return sum(len(labels) for labels in batch.labels)
+
     def loss(self, logits: Tensor, batch: Batch, rows: list[int], lengths: Tensor) -> Tensor:
-        total = sum(len(labels) for labels in batch.labels)
-        return ctc_loss(logits, [batch.labels[row] for row in rows], lengths) / total
+        return ctc_loss(logits, [batch.labels[row] for row in rows], lengths) / self.labels(batch)
 
     def score(self, device: torch.device) -> DevScore:
         result = score(self.model, self.dev, self.dev_references, self.info.units, device)

@@ -85,10 +85,13 @@ class TextJob(Job[TextBatch]):
     def inputs(self, batch: TextBatch, rows: list[int]) -> tuple[Tensor, Tensor]:
         return batch.x[:, rows], batch.lengths[rows]
 
+    def labels(self, batch: TextBatch) -> int:
+        return batch.y.numel()
+
     def loss(self, logits: Tensor, batch: TextBatch, rows: list[int], lengths: Tensor) -> Tensor:
         wanted = batch.y[:, rows].to(logits.device)
         total = functional.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="sum")
-        return total / batch.y.numel()
+        return total / self.labels(batch)
 
     def score(self, device: torch.device) -> DevScore:
         loss = cross_entropy(self.model, self.dev, self.config.steps, device)

@@ -18,6 +18,7 @@ import yaml
 from tiny_speech import (
     FEATURES,
     SOME_AUGMENT,
+    Watch,
     environment,
     make_job,
     make_retraining,
@@ -86,8 +87,8 @@ def test_a_row_goes_on_with_its_state_unless_it_starts_afresh(tmp_path: Path) ->
             lambda module, inputs, seen=seen: seen.append(float(inputs[2][0][0].abs().sum()))
         )
         batch = job.batch([0, 1, 2], (1, 0, 0))
-        trainer._step(batch, (1, 0, 0))
-        trainer._step(batch, (1, 0, 1))
+        trainer._step(batch, (1, 0, 0), 0.0)
+        trainer._step(batch, (1, 0, 1), 0.5)
         hook.remove()
         assert seen[0] == 0.0
         assert (seen[1] > 0) == carried
@@ -143,7 +144,13 @@ def _run(context: Any, target: Callable[..., None], *arguments: Any) -> int | No
     return int(process.exitcode)
 
 
-RUNS = [(None, "one_cycle"), (None, "retry"), ("adaptive", "one_cycle"), ("lsq", "one_cycle")]
+RUNS = [
+    (None, "one_cycle"),
+    (None, "retry"),
+    ("adaptive", "one_cycle"),
+    ("lsq", "one_cycle"),
+    ("adaptive+kd+ssgd", "one_cycle"),
+]
 
 
 @pytest.mark.parametrize(("method", "schedule"), RUNS)
@@ -271,7 +278,7 @@ def test_a_poisoned_layer_stops_the_run_and_is_named(tmp_path: Path) -> None:
             with torch.no_grad():
                 model.layers[1].weight_in[3, 2] = torch.nan
 
-    job.before_step = poison
+    job.techniques = [Watch(poison)]
     with pytest.raises(TrainingError, match=r"tiny: step 5 \(epoch 3\): .* layer l1$"):
         Trainer(job).run()
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_speech import make_job, make_retraining
+from tiny_speech import Watch, make_job, make_retraining
 
 from speechq.config import Recipe, RetrainConfig, TrainConfig
 from speechq.quant.rounding import code
@@ -20,10 +20,10 @@ from speechq.train.retrain import (
     calibration_batch,
     retrain_settings,
     start_network,
-    stepper,
     weight_bits,
 )
 from speechq.train.speech import SpeechJob
+from speechq.train.steps import Steps
 
 LONG = {"epochs": 4, "batch_seconds": 4.0, "learning_rate": 0.02}
 
@@ -45,14 +45,11 @@ def retraining(folder: Path, tmp_path: Path, method: Any, **more: Any) -> Speech
 def watch_steps(job: SpeechJob) -> list[tuple[float, list[torch.Tensor]]]:
     """Steps of all quantizers before every update, filled while the job runs."""
     seen: list[tuple[float, list[torch.Tensor]]] = []
-    inner = job.before_step
-    assert inner is not None
 
-    def before(model: Any, share: float) -> None:
-        inner(model, share)
+    def look(model: Any, share: float) -> None:
         seen.append((share, [q.step.detach().clone() for q in model.quantizers()]))
 
-    job.before_step = before
+    job.techniques = [*job.techniques, Watch(look)]
     return seen
 
 
@@ -181,22 +178,6 @@ def test_retraining_and_float_plus_share_their_settings() -> None:
     assert settings.batch_seconds == train.batch_seconds
 
 
-def test_the_stepper_adapts_and_then_freezes() -> None:
-    calls: list[str] = []
-
-    class Model:
-        def adapt_steps(self) -> None:
-            calls.append("adapt")
-
-        def freeze_steps(self) -> None:
-            calls.append("freeze")
-
-    before = stepper(0.25)
-    for share in (0.0, 0.5, 0.74, 0.75, 0.99):
-        before(Model(), share)  # type: ignore[arg-type]
-    assert calls == ["adapt"] * 3 + ["freeze"] * 2
-
-
 @pytest.mark.parametrize(("count", "expected"), [(3, [0, 2, 5]), (8, list(range(8))), (100, list(range(8)))])
 def test_calibration_takes_utterances_from_everywhere(
     tmp_path: Path, count: int, expected: list[int]
@@ -214,7 +195,7 @@ def test_packed_codes_are_those_of_the_simulation(tmp_path: Path, cell: str, met
     checkpoint = tmp_path / "direct.ckpt"
     save_checkpoint(checkpoint, job.model, job.info)
     if method != "direct":
-        job.before_step, job.folder, job.keep_best = stepper(0.25), tmp_path / "again", False
+        job.techniques, job.folder, job.keep_best = [Steps(0.25)], tmp_path / "again", False
         checkpoint = Trainer(job).run()
     written = pack(checkpoint, tmp_path / "model.sqm", {"method": method})
     model, _ = load_network(checkpoint)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_speech import Watch
 from tiny_text import LANGUAGE, SENTENCES, make_text_job
 
 from speechq.errors import TrainingError
@@ -19,7 +20,8 @@ from speechq.lm.symbols import Symbols, encode_text
 from speechq.nn.layer import State
 from speechq.train.checkpoint import load_network, read_checkpoint
 from speechq.train.loop import Trainer
-from speechq.train.retrain import start_network, stepper
+from speechq.train.retrain import start_network
+from speechq.train.steps import Steps
 from speechq.train.text import TextJob, calibration_sample, cross_entropy
 
 CPU = torch.device("cpu")
@@ -136,7 +138,7 @@ def test_states_are_never_reset(tmp_path: Path) -> None:
     for epoch in range(2):
         for position, planned in enumerate(job.plan(epoch)):
             seed = (1, epoch, position)
-            trainer._step(job.batch(planned, seed), seed)
+            trainer._step(job.batch(planned, seed), seed, 0.5)
     assert given[0].abs().sum() == 0
     assert len(given) > 20
     assert all(torch.equal(a, b) for a, b in zip(left, given[1:], strict=False))
@@ -151,12 +153,12 @@ def test_a_text_too_short_for_its_rows_is_an_error(tmp_path: Path) -> None:
 # Resumed runs
 
 
-def stop_at(trainer: Trainer[Any], step: int) -> Callable[[Any, float], None]:
+def stop_at(trainer: Callable[[], Trainer[Any]], step: int) -> Callable[[Any, float], None]:
     """Ctrl-C during the ``step``-th update from now."""
     count = itertools.count(1)
 
     def before(network: Any, share: float) -> None:
-        trainer._stop = next(count) == step
+        trainer()._stop = next(count) == step
 
     return before
 
@@ -174,8 +176,8 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     stops = [3, 11, 1]
     while stops:
         job = make_text_job(tmp_path / "parts", model=model, train=train)
+        job.techniques = [Watch(stop_at(lambda: trainer, stops.pop()))]  # noqa: B023
         trainer = Trainer(job)
-        job.before_step = stop_at(trainer, stops.pop())
         with pytest.raises(KeyboardInterrupt):
             trainer.run()
     Trainer(make_text_job(tmp_path / "parts", model=model, train=train)).run()
@@ -203,7 +205,7 @@ def test_retraining_recovers_what_two_bits_cost(tmp_path: Path, kind: dict[str, 
         job.folder = tmp_path / name
         job.model, job.info = start_network(start, "w2a8", name, True, sample)
         if name != "direct":
-            job.before_step, job.keep_best = stepper(0.25), False
+            job.techniques, job.keep_best = [Steps(0.25)], False
             Trainer(job).run()
         bits[name] = job.score(CPU).error
     assert bits["float"] + 0.3 < bits["direct"]

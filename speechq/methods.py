@@ -1,0 +1,78 @@
+"""Methods of retraining: their names, such as ``adaptive+kd+sqwa``, and the settings of their techniques.
+
+A name is a rule for the steps and the techniques that join it: ``direct`` quantizes and does not train,
+``fixed`` keeps the L2-optimal steps (1512.01322), ``adaptive`` re-estimates them before every update
+(1702.08171), ``gradual`` is adaptive retraining that starts from the master weights of the next higher word
+length (1702.08171), ``lsq`` learns weight and signal steps by gradient (1902.08153). Defaults are our choice
+where no paper states them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from speechq.section import Section
+
+RULES = ("direct", "fixed", "adaptive", "gradual", "lsq")
+
+
+class DistillationConfig(Section):
+    """kd, seqkd: the labels of the text and a teacher's judgement (1909.01688)."""
+
+    teacher: Path | None = Field(None, description="a checkpoint; by default the float network of the seed")
+    temperature: float = Field(2.0, gt=0.0, description="of both softmaxes")
+    weight: float = Field(0.5, ge=0.0, le=1.0, description="share of the teacher's part of the loss")
+    reduce: bool = Field(True, description="the weight falls linearly to 0 over the training")
+    samples: int = Field(2, ge=1, description="seqkd: transcripts drawn from the teacher per utterance")
+
+
+class NoiseConfig(Section):
+    """ssgd: the gradient at two points, opposite to each other (2009.02479)."""
+
+    magnitude: float = Field(
+        0.05, gt=0.0, description="of the noise, as a share of a matrix's root mean square"
+    )
+    batch: Literal["full", "half"] = Field("full", description="at each point the whole batch, or half of it")
+
+
+class SharpnessConfig(Section):
+    """sam: the gradient at the worst point nearby (2010.01412)."""
+
+    radius: float = Field(0.05, gt=0.0, description="length of the way up the gradient")
+
+
+# The section of `retrain` that each technique reads.
+TECHNIQUES = {"kd": "kd", "seqkd": "kd", "ssgd": "ssgd", "sam": "sam"}
+# Of each group a method takes one at most: what they change is the same.
+_EXCLUSIVE = (("kd", "seqkd"), ("ssgd", "sam"))
+
+
+class TechniqueConfig(Section):
+    """Settings of the techniques that the methods of a recipe name."""
+
+    kd: DistillationConfig = DistillationConfig()
+    ssgd: NoiseConfig = NoiseConfig()
+    sam: SharpnessConfig = SharpnessConfig()
+
+
+def parse_method(name: str) -> tuple[str, tuple[str, ...]]:
+    """``(rule, techniques)`` of a method; ValueError says what is wrong."""
+    rule, *techniques = name.split("+")
+    if rule not in RULES:
+        raise ValueError(f"{name!r}: {rule!r} is no rule for the steps; expected one of {', '.join(RULES)}")
+    for technique in techniques:
+        if technique not in TECHNIQUES:
+            raise ValueError(
+                f"{name!r}: {technique!r} is no technique; expected one of {', '.join(TECHNIQUES)}"
+            )
+    if len(set(techniques)) < len(techniques):
+        raise ValueError(f"{name!r}: a technique occurs twice")
+    if rule == "direct" and techniques:
+        raise ValueError(f"{name!r}: direct does not train; techniques join another rule")
+    for group in _EXCLUSIVE:
+        if len(both := [technique for technique in techniques if technique in group]) > 1:
+            raise ValueError(f"{name!r}: {' and '.join(both)} exclude each other")
+    return rule, tuple(techniques)
