@@ -120,6 +120,9 @@ class ModelConfig(Section):
     layers: int = Field(3, ge=1, le=32)
     hidden: int = Field(320, ge=1, le=8192)
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    dropout_blocks: int = Field(
+        0, ge=0, description="macro-block dropout: so many blocks of units are dropped whole; 0: single units"
+    )
     batch_norm: bool = Field(False, description="batch normalization behind input matrices and convolutions")
     peepholes: bool = Field(False, description="lstm: diagonal connections from the cell to the gates")
     sru_variant: Literal[1, 2] = Field(

@@ -44,10 +44,59 @@ class SharpnessConfig(Section):
     radius: float = Field(0.05, gt=0.0, description="length of the way up the gradient")
 
 
+class SelfTeachingConfig(Section):
+    """speq: the network with finer signals in some layers teaches itself (2009.14502)."""
+
+    bits: int = Field(16, ge=3, le=16, description="of the teacher's signals")
+    probability: float = Field(0.5, ge=0.0, le=1.0, description="of a layer to be finer, drawn per step")
+    temperature: float = Field(2.0, gt=0.0, description="of both softmaxes")
+    weight: float = Field(1.0, ge=0.0, description="of the cosine distance beside the loss of the labels")
+
+
+class AveragingConfig(Section):
+    """swa, sqwa: networks captured in cycles of the rate are averaged and tuned (2002.00343)."""
+
+    cycles: int = Field(7, ge=1)
+    share: float = Field(0.7, gt=0.0, le=1.0, description="of the training that the cycles take")
+    low_rate: float = Field(
+        0.1, ge=0.0, le=1.0, description="at the end of a cycle, as a share of the highest"
+    )
+    fine_rate: float = Field(0.1, ge=0.0, le=1.0, description="behind the cycles, as a share of the highest")
+
+
+class PenaltyConfig(Section):
+    """A penalty whose coefficient is learned (1809.00095)."""
+
+    strength: float = Field(1.0, gt=0.0, description="a: the coefficient settles at a / R")
+    initial: float = Field(0.01, gt=0.0, le=1.0, description="first coefficient, as a share of a / R")
+    rate: float = Field(0.01, gt=0.0, description="of the gradient steps of the coefficient's logarithm")
+    largest: float = Field(1e6, gt=0.0, description="bound of the coefficient")
+
+
+class GridPenaltyConfig(PenaltyConfig):
+    """msqe: weights are drawn onto their grid."""
+
+
+class PruningConfig(PenaltyConfig):
+    """prune: the smallest weights of each matrix are drawn to zero."""
+
+    share: float = Field(0.7, gt=0.0, lt=1.0, description="of the weights that become zero")
+
+
 # The section of `retrain` that each technique reads.
-TECHNIQUES = {"kd": "kd", "seqkd": "kd", "ssgd": "ssgd", "sam": "sam"}
+TECHNIQUES = {
+    "kd": "kd",
+    "seqkd": "kd",
+    "speq": "speq",
+    "swa": "averaging",
+    "sqwa": "averaging",
+    "ssgd": "ssgd",
+    "sam": "sam",
+    "msqe": "msqe",
+    "prune": "prune",
+}
 # Of each group a method takes one at most: what they change is the same.
-_EXCLUSIVE = (("kd", "seqkd"), ("ssgd", "sam"))
+_EXCLUSIVE = (("kd", "seqkd"), ("swa", "sqwa"), ("ssgd", "sam"))
 
 
 class TechniqueConfig(Section):
@@ -56,6 +105,10 @@ class TechniqueConfig(Section):
     kd: DistillationConfig = DistillationConfig()
     ssgd: NoiseConfig = NoiseConfig()
     sam: SharpnessConfig = SharpnessConfig()
+    speq: SelfTeachingConfig = SelfTeachingConfig()
+    averaging: AveragingConfig = AveragingConfig()
+    msqe: GridPenaltyConfig = GridPenaltyConfig()
+    prune: PruningConfig = PruningConfig()
 
 
 def parse_method(name: str) -> tuple[str, tuple[str, ...]]:

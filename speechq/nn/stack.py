@@ -129,11 +129,18 @@ class Network(nn.Module):
         return x, after
 
     def dropped(self, x: Tensor) -> Tensor:
-        """``x`` [T, B, D] with dropout: one mask per row of a call, as SRU's and QRNN's authors do."""
+        """``x`` [T, B, D] with dropout: one mask per row of a call, as SRU's and QRNN's authors do.
+
+        With ``dropout_blocks`` contiguous blocks of units share their fate (macro-block dropout, 2212.14149).
+        """
         if self.config.dropout == 0 or not self.training:
             return x
         share = 1 - self.config.dropout
-        keep = torch.empty(1, x.shape[1], x.shape[2], device=x.device).bernoulli_(share)
+        blocks = min(self.config.dropout_blocks, x.shape[2]) or x.shape[2]
+        keep = torch.empty(1, x.shape[1], blocks, device=x.device).bernoulli_(share)
+        if blocks < x.shape[2]:
+            block = torch.arange(x.shape[2], device=x.device) * blocks // x.shape[2]
+            keep = keep[..., block]
         return x * (keep / share)
 
     def attach(self, scheme: Scheme, rule: StepRule, *, per_row: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from speechq.config import LanguageRecipe, LoopConfig, Recipe, digest
+from speechq.config import LanguageRecipe, LoopConfig, ModelConfig, Recipe, digest
 from speechq.errors import ConfigError
 from speechq.methods import TECHNIQUES, parse_method
 from speechq.nn.stack import Network
@@ -80,7 +80,7 @@ class Networks(ABC):
         recipe = self.recipe
         if model.start is None:
             settings = recipe.train.model_copy(update={"seed": model.seed})
-            return digest("train-1", *self.data_key(), recipe.model, _lasting(settings))
+            return digest("train-1", *self.data_key(), _shape(recipe.model), _lasting(settings))
         start = self._start(model)
         settings = retrain_settings(recipe.train, recipe.retrain, model.seed)
         own = recipe.retrain.model_dump(
@@ -201,6 +201,12 @@ class Networks(ABC):
             self.packed(model),
             {"method": model.method, "name": model.name, **run_facts()},
         )
+
+
+def _shape(model: ModelConfig) -> dict[str, Any]:
+    """Settings of the network; one that came later only where it is used, so that older runs stay valid."""
+    found = model.model_dump(mode="json")
+    return {key: value for key, value in found.items() if key != "dropout_blocks" or value}
 
 
 def _lasting(settings: LoopConfig) -> dict[str, Any]:

@@ -16,9 +16,12 @@ from speechq.methods import parse_method
 from speechq.nn.stack import Network
 from speechq.quant.quantizers import StepRule
 from speechq.quant.scheme import parse_scheme
+from speechq.train.averaging import Averaging
 from speechq.train.checkpoint import NetworkInfo, load_network
 from speechq.train.distillation import Distillation
 from speechq.train.noise import SharpnessAware, SymmetricNoise
+from speechq.train.regularization import GridPenalty, Pruning
+from speechq.train.self_teaching import SelfTeaching
 from speechq.train.steps import Steps
 from speechq.train.technique import Technique
 
@@ -76,7 +79,12 @@ def make_techniques(method: str, config: FixedPointConfig, teacher: Path) -> lis
         "kd": lambda: Distillation(config.kd, config.kd.teacher or teacher, sequences=False),
         "seqkd": lambda: Distillation(config.kd, config.kd.teacher or teacher, sequences=True),
         "ssgd": lambda: SymmetricNoise(config.ssgd),
+        "speq": lambda: SelfTeaching(config.speq),
+        "swa": lambda: Averaging(config.averaging, quantized=False),
+        "sqwa": lambda: Averaging(config.averaging, quantized=True),
         "sam": lambda: SharpnessAware(config.sam),
+        "msqe": lambda: GridPenalty(config.msqe),
+        "prune": lambda: Pruning(config.prune),
     }
     return [Steps(config.freeze_share), *(makers[name]() for name in parse_method(method)[1])]
 

@@ -252,3 +252,21 @@ def test_what_is_exported_is_a_valid_model(name: str, scheme: str) -> None:
     for layer in form.layers:
         for matrix in layer.matrices.values():
             assert matrix.bits == 32 or np.abs(matrix.codes).max() == qmax_of(matrix.bits)
+
+
+def test_macro_block_dropout_drops_neighbours_together() -> None:
+    config = ModelConfig(cell="sru", layers=1, hidden=10, dropout=0.4, dropout_blocks=4)
+    model = AcousticModel(config, 6, 3).train()
+    torch.manual_seed(2)
+    x = torch.ones(5, 2000, 10)
+    ratio = model.dropped(x)
+    assert torch.equal(ratio[0], ratio[4])  # one mask for all frames of a row
+    first = ratio[0]
+    torch.testing.assert_close(first[first > 0], torch.full_like(first[first > 0], 1 / 0.6))
+    blocks = [[0, 1, 2], [3, 4], [5, 6, 7], [8, 9]]
+    for block in blocks:
+        assert all(torch.equal(first[:, unit] > 0, first[:, block[0]] > 0) for unit in block)
+    heads = torch.stack([first[:, block[0]] > 0 for block in blocks]).float()
+    assert heads.mean() == pytest.approx(0.6, abs=0.02)
+    assert torch.corrcoef(heads).fill_diagonal_(0).abs().max() < 0.1  # blocks fall independently
+    assert torch.equal(model.eval().dropped(x), x)

@@ -113,7 +113,7 @@ def _train(folder: Path, method: str | None, schedule: str) -> None:
     if method is None:
         job = make_job(folder, **common)
     else:
-        job = make_retraining(folder, method, **common)  # type: ignore[arg-type]
+        job = make_retraining(folder, method, scheme="w3a4", settings={"speq": {"bits": 8}}, **common)  # type: ignore[arg-type]
     Trainer(job).run()
 
 
@@ -149,7 +149,8 @@ RUNS = [
     (None, "retry"),
     ("adaptive", "one_cycle"),
     ("lsq", "one_cycle"),
-    ("adaptive+kd+ssgd", "one_cycle"),
+    ("adaptive+kd+ssgd+sqwa+msqe", "one_cycle"),
+    ("lsq+seqkd+sam+speq+swa+prune", "one_cycle"),
 ]
 
 
