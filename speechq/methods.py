@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from speechq.section import Section
 
@@ -83,6 +83,28 @@ class PruningConfig(PenaltyConfig):
     share: float = Field(0.7, gt=0.0, lt=1.0, description="of the weights that become zero")
 
 
+class SparseConfig(Section):
+    """sparse: at most k of n neighbouring weights are not zero (1707.03684)."""
+
+    group: int = Field(8, ge=2, le=16, description="n")
+    stages: tuple[int, ...] = Field(
+        (4, 3, 2), min_length=1, description="k, stage after stage; the last stays"
+    )
+    share: float = Field(0.6, gt=0.0, le=1.0, description="of the training that the stages take")
+    normalize: bool = Field(True, description="weight distribution normalization")
+    bits: int = Field(2, ge=2, le=8, description="matrices of at most so many bits become sparse")
+
+    @model_validator(mode="after")
+    def _falling(self) -> SparseConfig:
+        if (
+            min(self.stages) < 1
+            or max(self.stages) > self.group
+            or list(self.stages) != sorted(self.stages)[::-1]
+        ):
+            raise ValueError(f"stages must fall, from at most group: {self.group} to at least 1")
+        return self
+
+
 # The section of `retrain` that each technique reads.
 TECHNIQUES = {
     "kd": "kd",
@@ -94,6 +116,7 @@ TECHNIQUES = {
     "sam": "sam",
     "msqe": "msqe",
     "prune": "prune",
+    "sparse": "sparse",
 }
 # Of each group a method takes one at most: what they change is the same.
 _EXCLUSIVE = (("kd", "seqkd"), ("swa", "sqwa"), ("ssgd", "sam"))
@@ -109,6 +132,7 @@ class TechniqueConfig(Section):
     averaging: AveragingConfig = AveragingConfig()
     msqe: GridPenaltyConfig = GridPenaltyConfig()
     prune: PruningConfig = PruningConfig()
+    sparse: SparseConfig = SparseConfig()
 
 
 def parse_method(name: str) -> tuple[str, tuple[str, ...]]:

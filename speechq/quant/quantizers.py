@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from speechq.quant.fake_quantize import fake_quantize
 from speechq.quant.rounding import optimal_step, optimal_steps, qmax_of
+from speechq.quant.sparse import largest_of_groups
 
 StepRule = Literal["fixed", "adaptive", "lsq"]
 
@@ -78,16 +79,28 @@ class Quantizer(nn.Module):
 
 
 class WeightQuantizer(Quantizer):
-    """A weight matrix ``[rows, columns]`` on a grid, one step per row or one per matrix."""
+    """A weight matrix ``[rows, columns]`` on a grid, one step per row or one per matrix.
+
+    ``sparsity`` (n, k): of every n neighbours of a row all but the k largest are zero. ``normalized``: steps
+    of rows adapt together, as one share of each row's standard deviation. Both are for training only; what is
+    saved has the zeros in its master weights.
+    """
 
     def __init__(self, bits: int, rows: int, columns: int, *, per_row: bool, rule: StepRule) -> None:
         super().__init__(bits, rows if per_row else 1, rule)
         share = columns if per_row else rows * columns
         self.grad_scale = 1.0 / math.sqrt(share * self.qmax)
+        self.sparsity: tuple[int, int] | None = None
+        self.normalized = False
+
+    def mask(self, weight: Tensor) -> Tensor:
+        """1 where ``weight`` may have a code other than zero."""
+        return torch.ones_like(weight) if self.sparsity is None else largest_of_groups(weight, *self.sparsity)
 
     @torch.no_grad()
     def initialize(self, weight: Tensor) -> None:
-        """Set the L2-optimal steps of ``weight`` (papers.md 0.1)."""
+        """Set the L2-optimal steps of ``weight`` (papers.md 0.1); weights left out have no say."""
+        weight = weight if self.sparsity is None else weight * self.mask(weight)
         steps = optimal_steps(weight.detach().cpu().numpy(), self.bits, per_row=len(self.step) > 1)
         self.step.copy_(torch.from_numpy(steps))
 
@@ -98,13 +111,22 @@ class WeightQuantizer(Quantizer):
             return
         step = self.step[:, None] if len(self.step) > 1 else self.step
         z = torch.clamp(torch.floor(weight.abs() / step + 0.5), max=self.qmax)
+        if self.sparsity is not None:
+            z = z * self.mask(weight)
         dims = (1,) if len(self.step) > 1 else (0, 1)
-        power = (z * z).sum(dims)
-        new = (weight.abs() * z).sum(dims) / power.clamp(min=1.0)
+        if self.normalized:
+            spread = weight.std(1, correction=0).clamp(min=1e-12)
+            power = (z * z).sum()
+            new = (weight.abs() / spread[:, None] * z).sum() / power.clamp(min=1.0) * spread
+        else:
+            power = (z * z).sum(dims)
+            new = (weight.abs() * z).sum(dims) / power.clamp(min=1.0)
         self.step.copy_(torch.where(power > 0, new.reshape(-1), self.step))
 
     def forward(self, weight: Tensor) -> Tensor:
         """``step * code(weight)`` with a straight-through gradient; same shape as ``weight``."""
+        if self.sparsity is not None:  # the weights left out learn too
+            weight = weight + (weight * self.mask(weight) - weight).detach()
         return fake_quantize(weight, self.step, self.qmax, learned=self.learned, grad_scale=self.grad_scale)
 
 

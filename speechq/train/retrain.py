@@ -22,6 +22,7 @@ from speechq.train.distillation import Distillation
 from speechq.train.noise import SharpnessAware, SymmetricNoise
 from speechq.train.regularization import GridPenalty, Pruning
 from speechq.train.self_teaching import SelfTeaching
+from speechq.train.sparse import Sparse
 from speechq.train.steps import Steps
 from speechq.train.technique import Technique
 
@@ -85,6 +86,7 @@ def make_techniques(method: str, config: FixedPointConfig, teacher: Path) -> lis
         "sam": lambda: SharpnessAware(config.sam),
         "msqe": lambda: GridPenalty(config.msqe),
         "prune": lambda: Pruning(config.prune),
+        "sparse": lambda: Sparse(config.sparse),
     }
     return [Steps(config.freeze_share), *(makers[name]() for name in parse_method(method)[1])]
 

@@ -113,7 +113,9 @@ def _train(folder: Path, method: str | None, schedule: str) -> None:
     if method is None:
         job = make_job(folder, **common)
     else:
-        job = make_retraining(folder, method, scheme="w3a4", settings={"speq": {"bits": 8}}, **common)  # type: ignore[arg-type]
+        job = make_retraining(
+            folder, method, scheme="w3a4", settings={"speq": {"bits": 8}, "sparse": {"bits": 3}}, **common
+        )  # type: ignore[arg-type]
     Trainer(job).run()
 
 
@@ -150,7 +152,7 @@ RUNS = [
     ("adaptive", "one_cycle"),
     ("lsq", "one_cycle"),
     ("adaptive+kd+ssgd+sqwa+msqe", "one_cycle"),
-    ("lsq+seqkd+sam+speq+swa+prune", "one_cycle"),
+    ("lsq+seqkd+sam+speq+swa+prune+sparse", "one_cycle"),
 ]
 
 
