@@ -4,11 +4,13 @@
 #include <cstring>
 #include <deque>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "model/checks.h"
 #include "model/codes.h"
 #include "model/description.h"
+#include "model/entropy.h"
 
 namespace speechq::engine {
 namespace {
@@ -26,8 +28,11 @@ auto within(const std::string& place, const Read& read) {
   }
 }
 
-// Sets the codes; throws unless the tensor holds them exactly.
-void read_codes(const Tensor& codes, Matrix& matrix) {
+using Decoded = std::deque<std::vector<std::uint8_t>>;
+
+// Sets the codes, decoded into `decoded` if they are range-coded; throws unless the tensor holds them
+// exactly.
+void read_codes(const Tensor& codes, bool coded, Decoded& decoded, Matrix& matrix) {
   if (codes.type != ValueType::uint8 || !codes.is(ValueType::uint8, {codes.size}))
     throw ModelError(std::string("packed codes are ") + value_type_name(codes.type) + " " +
                      codes.shape_text() + ": expected uint8 bytes");
@@ -36,6 +41,11 @@ void read_codes(const Tensor& codes, Matrix& matrix) {
                             std::to_string(matrix.bits) + " bits are ";
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 16;
   if (matrix.rows > kMost / matrix.columns) throw ModelError(found + "more than any file holds");
+  if (coded) {
+    decoded.push_back(decode_entropy(codes.data, codes.size, matrix.rows * matrix.columns, matrix.bits));
+    matrix.codes = decoded.back().data();
+    return;
+  }
   const std::int64_t expected = (matrix.rows * matrix.columns * matrix.bits + 7) / 8;
   if (codes.size != expected) throw ModelError(found + std::to_string(expected) + " bytes");
   check_codes(matrix);
@@ -56,17 +66,27 @@ Matrix read_entry(const Value& entry) {
   return matrix;
 }
 
+// Whether the codes are range-coded.
+bool is_coded(const Value& entry, const Matrix& matrix) {
+  const std::optional<Value> coding = entry.find("coding");
+  if (!coding) return false;
+  if (coding->type() != Type::string || coding->string() != "rans" || matrix.bits == 32)
+    throw ModelError("coding " + coding->shown() + ": expected 'rans' for 2 to 8 bits, or none");
+  return true;
+}
+
 // `prefix` begins the names of the layer's tensors, `place` names the layer.
 void read_matrices(const Value& entries, const std::string& prefix, const std::string& place,
-                   TensorTable& tensors, LayerParts& parts) {
+                   TensorTable& tensors, Decoded& decoded, LayerParts& parts) {
   for (const json::Item& item : entries.members()) {
     const std::string name = item.name(), matrix_place = place + ", matrix " + name;
     Matrix matrix = within(matrix_place, [&] { return read_entry(item.value); });
+    const bool coded = within(matrix_place, [&] { return is_coded(item.value, matrix); });
     MatrixTensors& found = parts.matrices[name];
     found.codes = &tensors.take(prefix + name + ".codes");
     matrix.codes = found.codes->data;
     if (matrix.bits != 32) {
-      within(matrix_place, [&] { read_codes(*found.codes, matrix); });
+      within(matrix_place, [&] { read_codes(*found.codes, coded, decoded, matrix); });
       found.steps = &tensors.take(prefix + name + ".steps");
       if (found.steps->type == ValueType::float32) matrix.steps = floats_of(*found.steps);
     }
@@ -87,7 +107,8 @@ void read_signals(const Value& entries, Layer& layer) {
   }
 }
 
-void read_layer(std::size_t index, const Value& header, TensorTable& tensors, LayerParts& parts) {
+void read_layer(std::size_t index, const Value& header, TensorTable& tensors, Decoded& decoded,
+                LayerParts& parts) {
   const std::string number = "layer " + std::to_string(index),
                     prefix = "layers." + std::to_string(index) + ".";
   const std::string kind = within(number, [&] { return string_of(header, "kind"); });
@@ -98,7 +119,7 @@ void read_layer(std::size_t index, const Value& header, TensorTable& tensors, La
   within(place, [&] { parts.layer.kind = kind_of(kind); });
   const Value options = member("options", Type::object);
   within(place, [&] { read_options(options, parts.layer); });
-  read_matrices(member("matrices", Type::object), prefix, number, tensors, parts);
+  read_matrices(member("matrices", Type::object), prefix, number, tensors, decoded, parts);
   // Before the whole is checked, so that a list of empty layers takes no memory.
   if (parts.layer.matrices.count("in") == 0)
     throw ModelError(place + ": it needs a matrix 'in' with rows and columns");
@@ -138,7 +159,7 @@ void read_layers(const Value& list, TensorTable& tensors, Model& model) {
   std::deque<LayerParts> layers;
   for (const json::Item& item : list.elements()) {
     const std::size_t index = layers.size();
-    read_layer(index, item.value, tensors, layers.emplace_back());
+    read_layer(index, item.value, tensors, model.decoded, layers.emplace_back());
   }
   tensors.check_empty();
   check_layers(layers, model);

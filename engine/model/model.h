@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -22,12 +23,12 @@ struct Grid {
   int qmax() const { return (1 << (bits - 1)) - 1; }
 };
 
-// 2 to 8 bits: the packed codes of the file, one step per row or one in all. 32 bits: float32 values, row by
+// 2 to 8 bits: packed codes, one step per row or one in all. 32 bits: float32 values, row by
 // row (perhaps not aligned), no steps.
 struct Matrix {
   int bits = 0;
   std::int64_t rows = 0, columns = 0;
-  const std::uint8_t* codes = nullptr;  // within Model::bytes
+  const std::uint8_t* codes = nullptr;  // within Model::bytes or Model::decoded
   std::vector<float> steps;
 };
 
@@ -57,7 +58,8 @@ struct Hierarchy {
 constexpr std::size_t kContextLayer = 3;
 
 struct Model {
-  std::vector<std::uint8_t> bytes;  // the whole file
+  std::vector<std::uint8_t> bytes;                // the whole file
+  std::deque<std::vector<std::uint8_t>> decoded;  // packed codes of matrices that the file holds range-coded
   std::string scheme;
   std::vector<std::string> symbols;
   std::string units_kind;
@@ -85,7 +87,7 @@ struct Model {
 };
 
 // Both throw ModelError for anything that docs/model-format.md does not allow. Memory beyond the file's size
-// stays within a small factor of it.
+// stays within a small factor of it, and 64 times the range-coded codes.
 Model read_model(const std::string& path);
 Model parse_model(std::vector<std::uint8_t> bytes, const std::string& name = "model");
 

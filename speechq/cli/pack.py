@@ -23,6 +23,9 @@ def pack(
     dev: Path | None = typer.Option(
         None, metavar="MANIFEST", help="Compare on these utterances (JSON lines)."
     ),
+    compress: bool = typer.Option(
+        False, "--compress", help="Range-code the weights: a smaller file, the same model."
+    ),
 ) -> None:
     from speechq.cli.needs import training
     from speechq.errors import ConfigError, DataError
@@ -31,7 +34,7 @@ def pack(
     with training():
         from speechq.recipes.compare import compare_packed, sentence, warning
         from speechq.train.pack import pack as write
-    write(checkpoint, output)
+    write(checkpoint, output, compress=compress)
     print(f"{output}: {output.stat().st_size:,} bytes")
     try:
         comparison = compare_packed(checkpoint, output, dev)

@@ -58,8 +58,8 @@ def _keys(patterns: NDArray[Any]) -> NDArray[np.int64]:
 def encode_groups(codes: NDArray[Any], group: int, kept: int) -> NDArray[np.int32]:
     """Indices ``[rows, ceil(columns / group)]`` of ternary codes ``[rows, columns]``.
 
-    Zeros fill the last group of a row. ConfigError where a group has more than ``kept`` non-zeros, or a code is
-    not ternary.
+    Zeros fill the last group of a row. ConfigError where a group has more than ``kept`` non-zeros, or a code
+    is not ternary.
     """
     if codes.size and np.abs(codes).max() > 1:
         raise ConfigError(f"({group}, {kept}) coding: expected codes -1, 0 and 1")

@@ -18,6 +18,7 @@ from speechq.config import FeatureConfig
 from speechq.errors import ModelError, SpeechqError
 from speechq.files import replacing
 from speechq.runtime.checks import check_model
+from speechq.runtime.entropy import LARGEST_RATIO, decode_codes, encode_codes
 from speechq.runtime.graph import Hierarchy, Layer, Matrix, Model, Signal
 from speechq.runtime.packing import pack_codes, unpack_codes
 from speechq.text.units import Units
@@ -26,6 +27,7 @@ FORMAT = "speechq"
 VERSION = 1
 HIERARCHY_VERSION = 2  # of models with a hierarchy, which readers of version 1 cannot run
 _KEY = "speechq"
+_CODING = "rans"
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -74,12 +76,13 @@ def _input_header(model: Model) -> dict[str, Any]:
     return {"features": model.features.model_dump(mode="json"), "feat": feat}
 
 
-def _layer_header(layer: Layer) -> dict[str, Any]:
+def _layer_header(layer: Layer, coded: set[str]) -> dict[str, Any]:
     return {
         "kind": layer.kind,
         "options": layer.options,
         "matrices": {
             name: {"bits": matrix.bits, "rows": matrix.codes.shape[0], "columns": matrix.codes.shape[1]}
+            | ({"coding": _CODING} if name in coded else {})
             for name, matrix in layer.matrices.items()
         },
         "vectors": sorted(layer.vectors),
@@ -87,34 +90,44 @@ def _layer_header(layer: Layer) -> dict[str, Any]:
     }
 
 
-def _layer_tensors(index: int, layer: Layer) -> Tensors:
+def _layer_tensors(index: int, layer: Layer, compress: bool) -> tuple[Tensors, set[str]]:
+    """The tensors of a layer, and the matrices among them that are range-coded: where that is smaller."""
     tensors: Tensors = {}
+    coded = set()
     for name, matrix in layer.matrices.items():
         packed = matrix.codes if matrix.bits == 32 else pack_codes(matrix.codes, matrix.bits)
+        if compress and matrix.bits != 32:
+            smaller = encode_codes(matrix.codes, matrix.bits)
+            if packed.size / LARGEST_RATIO <= smaller.size < packed.size:
+                packed = smaller
+                coded.add(name)
         tensors[f"layers.{index}.{name}.codes"] = packed
         if matrix.bits != 32:
             tensors[f"layers.{index}.{name}.steps"] = matrix.steps
     for name, vector in layer.vectors.items():
         tensors[f"layers.{index}.{name}"] = vector
-    return tensors
+    return tensors, coded
 
 
-def model_bytes(model: Model) -> bytes:
-    """The content of a model file; equal models give equal bytes.
+def model_bytes(model: Model, *, compress: bool = False) -> bytes:
+    """The content of a model file; equal models give equal bytes. ``compress``: codes are range-coded.
 
     Raises ModelError if the parts of the model do not fit together or cannot be written as JSON.
     """
     check_model(model)
     tensors: Tensors = {} if model.features is None else {"mean": model.mean, "scale": model.scale}
+    layers = []
     for index, layer in enumerate(model.layers):
-        tensors |= _layer_tensors(index, layer)
+        own, coded = _layer_tensors(index, layer, compress)
+        tensors |= own
+        layers.append(_layer_header(layer, coded))
     header: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION if model.hierarchy is None else HIERARCHY_VERSION,
         "scheme": model.scheme,
         "units": model.units.to_json(),
         **_input_header(model),
-        "layers": [_layer_header(layer) for layer in model.layers],
+        "layers": layers,
         "provenance": model.provenance,
         "card": model.card,
     }
@@ -127,14 +140,14 @@ def model_bytes(model: Model) -> bytes:
         raise ModelError(str(error)) from error
 
 
-def write_model(path: str | Path, model: Model) -> None:
-    """Write ``model`` to ``path``.
+def write_model(path: str | Path, model: Model, *, compress: bool = False) -> None:
+    """Write ``model`` to ``path``. ``compress``: codes are range-coded where that is smaller.
 
     Raises ModelError, naming the file, if the parts of the model do not fit together or cannot be written as
     JSON.
     """
     try:
-        data = model_bytes(model)
+        data = model_bytes(model, compress=compress)
     except ModelError as error:
         raise ModelError(f"{path}: this model cannot be written: {error}") from error
     with replacing(path) as temporary:
@@ -179,6 +192,9 @@ def _layer(index: int, header: Mapping[str, Any], tensors: Tensors) -> Layer:
         bits, shape = int(entry["bits"]), (int(entry["rows"]), int(entry["columns"]))
         codes = tensors.pop(f"layers.{index}.{name}.codes")
         if bits == 32:
+            if "coding" in entry:
+                found = f"layer {index}, matrix {name}: coding {entry['coding']!r}"
+                raise ModelError(f"{found}: expected {_CODING!r} for 2 to 8 bits, or none")
             matrices[name] = Matrix(32, codes, np.zeros(0, np.float32))
         else:
             try:
@@ -186,7 +202,10 @@ def _layer(index: int, header: Mapping[str, Any], tensors: Tensors) -> Layer:
                     raise ModelError(
                         f"packed codes are {codes.dtype} {list(codes.shape)}: expected uint8 bytes"
                     )
-                unpacked = unpack_codes(codes, bits, shape)
+                coding = entry.get("coding")
+                if coding not in (None, _CODING):
+                    raise ModelError(f"coding {coding!r}: expected {_CODING!r} for 2 to 8 bits, or none")
+                unpacked = (unpack_codes if coding is None else decode_codes)(codes, bits, shape)
             except ModelError as error:
                 raise ModelError(f"layer {index}, matrix {name}: {error}") from error
             matrices[name] = Matrix(bits, unpacked, tensors.pop(f"layers.{index}.{name}.steps"))

@@ -14,8 +14,13 @@ from speechq.runtime.model_file import write_model
 from speechq.train.checkpoint import NetworkInfo, load_network
 
 
-def pack(checkpoint: Path, path: Path, provenance: dict[str, Any] | None = None) -> Model:
-    """Write the network of ``checkpoint`` as a model file with integer weights; what was written."""
+def pack(
+    checkpoint: Path, path: Path, provenance: dict[str, Any] | None = None, *, compress: bool = False
+) -> Model:
+    """Write the network of ``checkpoint`` as a model file with integer weights; what was written.
+
+    ``compress``: the codes are range-coded where that is smaller.
+    """
     network, info = load_network(checkpoint)
     layers, feat = network.export()
     facts = {**info.provenance, **(provenance or {}), "weights": network.weight_count()}
@@ -31,7 +36,7 @@ def pack(checkpoint: Path, path: Path, provenance: dict[str, Any] | None = None)
         card=_card(info, facts),
         hierarchy=network.joined(),
     )
-    write_model(path, model)
+    write_model(path, model, compress=compress)
     return model
 
 
