@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechq.bench import figures, formatting, page, plots, sample_figure
+from speechq.bench import figures, formatting, page, plots, sample_figure, study_table
 from speechq.bench.engine import figures as engine_figures
 from speechq.bench.engine.series import latency_rows, read_series
 from speechq.bench.headline import headline, main_rows
@@ -43,6 +43,7 @@ def write_report(work_dir: str | Path) -> Path:
             *_error_rates(rows, metric, numbers),
             *_learning(folder, metric, numbers),
             *_sensitivity(folder, metric, numbers),
+            *study_table.sections(folder, numbers),
             *_sample(folder, numbers),
             *_engine(folder, numbers),
             *_methods(folder, rows),

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from speechq import __version__
-from speechq.cli import bench, info, lm, pack, report, run
+from speechq.cli import bench, info, lm, pack, report, run, study
 from speechq.errors import SpeechqError
 
 HELP = """Train small recurrent networks for speech, quantize them to 2 to 8 bits by retraining, compare error
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command("run", help=run.HELP)(run.run)
 app.command("pack", help=pack.HELP)(pack.pack)
 app.command("info", help=info.HELP)(info.info)
+app.command("study", help=study.HELP)(study.study)
 app.command("report", help=report.HELP)(report.report)
 app.add_typer(lm.app, name="lm")
 app.add_typer(bench.app, name="bench")

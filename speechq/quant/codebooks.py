@@ -87,7 +87,9 @@ def uniform_ecsq(weight: Array, importance: Array, width: float) -> Codebook:
 
 def huffman_lengths(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Length of each symbol's Huffman code, 0 for one that does not occur, 1 for a single one."""
-    heap = [(int(count), k, (k,)) for k, count in enumerate(counts) if count > 0]
+    heap: list[tuple[int, int, tuple[int, ...]]] = [
+        (int(count), k, (k,)) for k, count in enumerate(counts) if count > 0
+    ]
     heapq.heapify(heap)
     lengths = np.zeros(len(counts), np.int64)
     if len(heap) == 1:
