@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from speechq.errors import ConfigError
 from speechq.methods import TechniqueConfig, parse_method
 from speechq.section import Section
+from speechq.study import StudyConfig
 
 
 class FeatureConfig(Section):
@@ -377,6 +378,7 @@ class LanguageRecipe(Section):
     train: TextTrainConfig = TextTrainConfig()
     retrain: FixedPointConfig = FixedPointConfig()
     transfer: TransferConfig | None = None
+    study: StudyConfig = StudyConfig()
 
     @model_validator(mode="after")
     def _retraining(self) -> LanguageRecipe:
@@ -400,6 +402,7 @@ class Recipe(Section):
     decoders: DecodersConfig = DecodersConfig()
     tune: TuneConfig = TuneConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    study: StudyConfig = StudyConfig()
 
     @model_validator(mode="after")
     def _retraining(self) -> Recipe:
@@ -543,8 +546,16 @@ def _include_language_recipe(tree: dict[str, Any]) -> None:
             char[name] = {**other.get(name, {}), **own}
 
 
+def load_work_recipe(
+    folder: Path, assignments: tuple[str, ...] = (), data: str | Path | None = None
+) -> Recipe | LanguageRecipe:
+    """The recipe that a work folder was made from; its paths are resolved already."""
+    path, tree = _read_recipe(folder, assignments, data, anchor=False)
+    return _validated(LanguageRecipe, tree, path) if "task" in tree else _validated(Recipe, tree, path)
+
+
 def _read_recipe(
-    folder: str | Path, assignments: tuple[str, ...], data: str | Path | None
+    folder: str | Path, assignments: tuple[str, ...], data: str | Path | None, *, anchor: bool = True
 ) -> tuple[Path, dict[str, Any]]:
     path = Path(folder)
     path = path / "recipe.yaml" if path.is_dir() else path
@@ -556,7 +567,8 @@ def _read_recipe(
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected a mapping with the keys name, data, model, train, ...")
-    _anchor_paths(tree, path.parent)
+    if anchor:
+        _anchor_paths(tree, path.parent)
     for assignment in assignments:
         _assign(tree, assignment)
     if data is not None:

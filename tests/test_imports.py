@@ -15,7 +15,7 @@ from speechq.runtime.model_file import write_model
 ROOT = Path(speechq.__file__).parent
 # From the lowest to the highest: a room imports from its own and from those before it.
 ROOMS = ("base", "text", "data", "runtime", "quant", "nn", "lm", "train", "bench", "serve", "recipes", "cli")
-BASE = {"config", "methods", "section", "files", "errors", "progress", "_native", "__version__", ""}
+BASE = {"config", "methods", "section", "study", "files", "errors", "progress", "_native", "__version__", ""}
 TORCH_FREE = ("text", "data", "runtime", "lm", "cli")
 NEEDS_TORCH = {"speechq.data.augment", "speechq.data.batches"}
 

@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechq.bench import decoder_figures, figures, formatting, page, plots, sample_figure
+from speechq.bench import decoder_figures, figures, formatting, page, plots, sample_figure, study_table
 from speechq.bench.engine import figures as engine_figures
 from speechq.bench.engine.series import latency_rows, read_series
 from speechq.bench.headline import decoder_rows, fullest, headline, main_rows
@@ -52,6 +52,7 @@ def write_report(work_dir: str | Path) -> Path:
             *_decoders(folder, rows, metric, numbers),
             *_learning(folder, metric, numbers),
             *_sensitivity(folder, metric, numbers),
+            *study_table.sections(folder, numbers),
             *_sample(folder, numbers),
             *_engine(folder, numbers),
             *_methods(folder, rows),

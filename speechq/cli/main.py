@@ -7,7 +7,7 @@ import sys
 import typer
 
 from speechq import __version__
-from speechq.cli import bench, info, listen, lm, pack, report, run, serve, spot, transcribe, tune
+from speechq.cli import bench, info, listen, lm, pack, report, run, serve, spot, study, transcribe, tune
 from speechq.errors import SpeechqError
 
 HELP = """Train small recurrent networks for speech, quantize them to 2 to 8 bits by retraining, compare error
@@ -31,6 +31,7 @@ app.command("serve", help=serve.HELP)(serve.serve)
 app.command("spot", help=spot.HELP)(spot.spot)
 app.command("info", help=info.HELP)(info.info)
 app.command("tune", help=tune.HELP)(tune.tune)
+app.command("study", help=study.HELP)(study.study)
 app.command("report", help=report.HELP)(report.report)
 app.add_typer(lm.app, name="lm")
 app.add_typer(bench.app, name="bench")

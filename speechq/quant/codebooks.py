@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 _CHUNK = 1 << 16  # weights that are compared with all centres at a time
 
 
@@ -87,7 +88,9 @@ def uniform_ecsq(weight: Array, importance: Array, width: float) -> Codebook:
 
 def huffman_lengths(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Length of each symbol's Huffman code, 0 for one that does not occur, 1 for a single one."""
-    heap = [(int(count), k, (k,)) for k, count in enumerate(counts) if count > 0]
+    heap: list[tuple[int, int, tuple[int, ...]]] = [
+        (int(count), k, (k,)) for k, count in enumerate(counts) if count > 0
+    ]
     heapq.heapify(heap)
     lengths = np.zeros(len(counts), np.int64)
     if len(heap) == 1:

@@ -78,4 +78,5 @@ def decode_groups(indices: NDArray[Any], group: int, kept: int, columns: int) ->
     table = code_table(group, kept)
     if indices.size and not 0 <= indices.min() <= indices.max() < len(table):
         raise ConfigError(f"({group}, {kept}) coding: expected indices from 0 to {len(table) - 1}")
-    return table[indices].reshape(len(indices), -1)[:, :columns]
+    codes: NDArray[np.int8] = table[indices].reshape(len(indices), -1)[:, :columns]
+    return codes

@@ -1,0 +1,169 @@
+"""Results of ``speechq study``: what was measured, and its summary over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechq.bench.results import read_json
+from speechq.errors import DataError
+
+NAMES = ("sensitivity", "capacity", "depth-width", "methods", "landscape")
+# Student's t, two-sided 95 %, for 1, 2, ... degrees of freedom; beyond them that of a Gaussian is near.
+_STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One network of a study on dev: ``loss`` per label (nats), ``error`` the rate that its recipe minds."""
+
+    layers: int
+    hidden: int
+    scheme: str
+    method: str
+    seed: int
+    loss: float
+    error: float
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean over seeds of one setting; ``half``: half the 95 % interval of the loss, None for one seed."""
+
+    layers: int
+    hidden: int
+    scheme: str
+    method: str
+    seeds: int
+    loss: float
+    half: float | None
+    error: float
+    bytes: float
+
+
+def half_interval(values: Sequence[float]) -> float | None:
+    """Half the 95 % interval of the mean by Student's t; None for a single value."""
+    count = len(values)
+    if count < 2:
+        return None
+    t = _STUDENT[count - 2] if count - 2 < len(_STUDENT) else 1.96
+    return t * float(np.std(values, ddof=1)) / math.sqrt(count)
+
+
+def summaries(points: Sequence[Point]) -> list[Summary]:
+    """One row per setting, in the order in which they were measured."""
+    grouped: dict[tuple[int, int, str, str], list[Point]] = {}
+    for point in points:
+        grouped.setdefault((point.layers, point.hidden, point.scheme, point.method), []).append(point)
+    return [
+        Summary(
+            *key,
+            seeds=len(members),
+            loss=float(np.mean([m.loss for m in members])),
+            half=half_interval([m.loss for m in members]),
+            error=float(np.mean([m.error for m in members])),
+            bytes=float(np.mean([m.bytes for m in members])),
+        )
+        for key, members in grouped.items()
+    ]
+
+
+def gap_closed(
+    point: Sequence[Point], plain: Sequence[Point], best: Sequence[Point]
+) -> tuple[float, float | None]:
+    """Share of the gap in loss between ``plain`` and ``best`` that ``point`` closes, and half its interval.
+
+    Paired by seed, each group has the same ones: the mean over seeds of ``plain - point`` over the mean gap.
+    """
+    of = [{p.seed: p.loss for p in group} for group in (point, plain, best)]
+    seeds = sorted(of[0].keys() & of[1].keys() & of[2].keys())
+    gap = float(np.mean([of[1][seed] - of[2][seed] for seed in seeds]))
+    gained = [of[1][seed] - of[0][seed] for seed in seeds]
+    if gap == 0.0:
+        return math.nan, None
+    half = half_interval(gained)
+    return float(np.mean(gained)) / gap, None if half is None else half / abs(gap)
+
+
+def effective_ratio(curve: Sequence[tuple[float, float]], loss: float, size: float) -> tuple[float, bool]:
+    """Effective compression ratio (1611.06342): bytes of a float network of this loss over ``size``.
+
+    ``curve``: (bytes, loss) of float networks. Made falling, then interpolated over the logarithm of bytes.
+    The flag says that no float network is as good: the ratio is then a lower bound. A loss worse than the
+    smallest network's gives the ratio to that one.
+    """
+    falling: list[tuple[float, float]] = []
+    for amount, value in sorted(curve):
+        if not falling or value < falling[-1][1]:
+            falling.append((amount, value))
+    if loss < falling[-1][1]:
+        return falling[-1][0] / size, True
+    losses = [value for _, value in reversed(falling)]
+    logs = [math.log(amount) for amount, _ in reversed(falling)]
+    return math.exp(float(np.interp(loss, losses, logs))) / size, False
+
+
+def read_study(work_dir: str | Path, name: str) -> dict[str, Any] | None:
+    """What the study ``name`` wrote, its points as ``Point``; None if it was not run."""
+    path = Path(work_dir) / "study" / name / "points.json"
+    if not path.is_file():
+        return None
+    found = read_json(path)
+    try:
+        return {**found, "points": [Point(**item) for item in found["points"]]}
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{path}: not the points of a study ({error})") from error
+
+
+def table(name: str, found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Column names and rows of a study."""
+    header = ["network", "scheme", "method", "loss", "± 95 %", "error", "bytes", "seeds"]
+    rows = [
+        [
+            f"{s.layers} x {s.hidden}",
+            s.scheme,
+            s.method,
+            f"{s.loss:.4f}",
+            "" if s.half is None else f"{s.half:.4f}",
+            f"{s.error:.4f}",
+            f"{s.bytes:,.0f}",
+            str(s.seeds),
+        ]
+        for s in summaries(found["points"])
+    ]
+    for column, values in _extra_columns(name, found).items():
+        header.append(column)
+        for row, value in zip(rows, values, strict=True):
+            row.append(value)
+    if name == "methods":
+        order = sorted(range(len(rows)), key=lambda k: float(rows[k][3]))
+        rows = [rows[k] for k in order]
+    return header, rows
+
+
+def _extra_columns(name: str, found: dict[str, Any]) -> dict[str, list[str]]:
+    points: list[Point] = found["points"]
+    rows = summaries(points)
+    if name == "capacity":
+        curve = [(s.bytes, s.loss) for s in rows if s.method == "float+"]
+        values = []
+        for s in rows:
+            ratio, bound = effective_ratio(curve, s.loss, s.bytes)
+            values.append("" if s.method in ("float", "float+") else f"{'> ' if bound else ''}{ratio:.1f}")
+        return {"effective ratio": values}
+    if name == "methods":
+        best = [p for p in points if p.method == "float+"]
+        plain = [p for p in points if p.method == found["plain"]]
+        values = []
+        for s in rows:
+            share, half = gap_closed([p for p in points if p.method == s.method], plain, best)
+            text = f"{100 * share:.0f} %" + ("" if half is None else f" ± {100 * half:.0f}")
+            values.append("" if s.method in ("float", "float+", found["plain"]) else text)
+        return {"of the gap closed": values}
+    return {}

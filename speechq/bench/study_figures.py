@@ -1,0 +1,157 @@
+"""The figures of the studies. Call within ``plots.style``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from speechq.bench import formatting
+from speechq.bench.axes import legend, log_ticks, plain
+from speechq.bench.plots import DASHES, MARKERS, SERIES, colour, new_figure
+from speechq.bench.studies import Summary, summaries
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_FLOATS = ("float", "float+")
+_LOSS = "dev loss, nats per label"
+
+
+def study_figure(name: str, found: dict[str, Any], width: float) -> Figure:
+    """The figure of the study ``name`` from what ``read_study`` gives."""
+    draw = {
+        "sensitivity": _sensitivity,
+        "capacity": _capacity,
+        "depth-width": _depth_width,
+        "methods": _methods,
+        "landscape": _landscape,
+    }
+    return draw[name](found, width)
+
+
+def _line(
+    axes: Axes, index: int, places: Sequence[float], rows: Sequence[Summary], below: float, name: str
+) -> None:
+    """Mean losses less ``below``, with their intervals."""
+    tone = colour("ink") if name in _FLOATS else colour(SERIES[index % len(SERIES)])
+    losses = [row.loss - below for row in rows]
+    bars = [row.half or 0.0 for row in rows]
+    marks: dict[str, Any] = {
+        "marker": MARKERS[index % len(MARKERS)],
+        "ls": DASHES[index % len(DASHES)],
+        "ms": 4.5,
+        "lw": 1.2,
+    }
+    axes.errorbar(places, losses, yerr=bars, color=tone, capsize=2, label=name, **marks)
+
+
+def _reference(rows: Sequence[Summary], layers: int, hidden: int) -> float:
+    return next(r.loss for r in rows if (r.layers, r.hidden, r.method) == (layers, hidden, "float+"))
+
+
+def _capacity(found: dict[str, Any], width: float) -> Figure:
+    figure = new_figure(width, 3.7)
+    axes = figure.add_subplot()
+    rows = [row for row in summaries(found["points"]) if row.method != "float"]
+    names = list(dict.fromkeys("float+" if row.method == "float+" else row.scheme for row in rows))
+    for index, name in enumerate(names):
+        mine = [row for row in rows if name in (row.method, row.scheme)]
+        mine.sort(key=lambda row: row.bytes)
+        _line(axes, index, [row.bytes for row in mine], mine, 0.0, name)
+    log_ticks(axes, "x", [row.bytes for row in rows], formatting.size_axis)
+    axes.set_xlabel("bytes of codes, steps and vectors")
+    axes.set_ylabel(_LOSS)
+    legend(figure, width)
+    return figure
+
+
+def _depth_width(found: dict[str, Any], width: float) -> Figure:
+    rows = summaries(found["points"])
+    schemes = list(dict.fromkeys(row.scheme for row in rows if row.method not in _FLOATS))
+    depths = sorted({row.layers for row in rows})
+    figure = new_figure(width, 3.2)
+    panels = figure.subplots(1, len(schemes), sharey=True, squeeze=False)[0]
+    for panel, scheme in zip(panels, schemes, strict=True):
+        for index, layers in enumerate(depths):
+            mine = [row for row in rows if row.scheme == scheme and row.layers == layers]
+            mine.sort(key=lambda row: row.hidden)
+            tone, marker = colour(SERIES[index % len(SERIES)]), MARKERS[index % len(MARKERS)]
+            lost = [row.loss - _reference(rows, layers, row.hidden) for row in mine]
+            label = f"{layers} layers" if panel is panels[0] else None
+            bars = [row.half or 0.0 for row in mine]
+            places = [row.hidden for row in mine]
+            panel.errorbar(
+                places, lost, yerr=bars, color=tone, marker=marker, ms=4.5, lw=1.2, capsize=2, label=label
+            )
+        log_ticks(panel, "x", [row.hidden for row in rows], plain)
+        panel.set_title(scheme)
+        panel.set_xlabel("units of a layer")
+    panels[0].set_ylabel("loss above float+, nats per label")
+    legend(figure, width)
+    return figure
+
+
+def _methods(found: dict[str, Any], width: float) -> Figure:
+    rows = sorted(summaries(found["points"]), key=lambda row: -row.loss)
+    listed = [row for row in rows if row.method not in _FLOATS]
+    figure = new_figure(width, 1.3 + 0.24 * len(listed))
+    axes = figure.add_subplot()
+    for place, row in enumerate(listed):
+        tone = colour("orange" if row.method == found["plain"] else "blue")
+        axes.errorbar(row.loss, place, xerr=row.half or 0.0, color=tone, marker="o", ms=5, capsize=2)
+    for row in rows:
+        if row.method in _FLOATS:
+            line = "-" if row.method == "float+" else (0, (4, 2))
+            axes.axvline(row.loss, color=colour("ink"), ls=line, lw=1.2, label=row.method)
+    axes.set_yticks(range(len(listed)), [row.method for row in listed])
+    axes.grid(False, axis="y")
+    axes.set_xlabel(_LOSS)
+    legend(figure, width)
+    return figure
+
+
+def _sensitivity(found: dict[str, Any], width: float) -> Figure:
+    figure = new_figure(width, 3.7)
+    axes = figure.add_subplot()
+    rows = summaries(found["points"])
+    single = [row for row in rows if row.scheme.startswith("float,")]
+    groups = list(dict.fromkeys(row.scheme[6:].partition("=")[0] for row in single))
+    bits = sorted({_bits(row) for row in single})
+    for index, group in enumerate(groups):
+        mine = [row for row in single if row.scheme.startswith(f"float,{group}=")]
+        mine.sort(key=_bits)
+        below = _reference(rows, mine[0].layers, mine[0].hidden)
+        _line(axes, index, [bits.index(_bits(row)) for row in mine], mine, below, group)
+    axes.axhline(0.0, color=colour("ink"), lw=1.0)
+    axes.set_xticks(range(len(bits)), [str(value) for value in bits])
+    axes.set_xlabel("bits of the one group that is quantized")
+    axes.set_ylabel("loss above float+, nats per label")
+    legend(figure, width)
+    return figure
+
+
+def _bits(row: Summary) -> int:
+    return int(row.scheme.rpartition("=w")[2])
+
+
+def _landscape(found: dict[str, Any], width: float) -> Figure:
+    figure = new_figure(width, 0.72 * width)
+    axes = figure.add_subplot()
+    losses = np.array(found["losses"])
+    # The rise is steep at the edges; what matters lies near the bottom.
+    levels = losses.min() + np.linspace(0.0, 1.0, 14) ** 2 * max(
+        float(np.quantile(losses, 0.9)) - losses.min(), 1e-9
+    )
+    lines = axes.contour(
+        found["x"], found["y"], losses, levels=levels[1:], colors=colour("blue"), linewidths=0.9
+    )
+    axes.clabel(lines, fontsize=7, fmt="%.3f", colors=colour("muted"))
+    for index, ((x, y), method) in enumerate(zip(found["places"], found["methods"], strict=True)):
+        axes.plot(x, y, color=colour("orange"), marker=MARKERS[index], ms=7, ls="", label=method)
+    axes.set_xlabel("along the first two networks")
+    axes.set_ylabel("across, towards the third")
+    legend(figure, width)
+    return figure

@@ -1,0 +1,1 @@
+"""The studies of ``speechq study``, one file each."""

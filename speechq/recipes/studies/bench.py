@@ -1,0 +1,131 @@
+"""What all studies share: networks of a recipe with some settings changed, made once and scored on dev."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from speechq.bench.results import read_json
+from speechq.bench.studies import Point
+from speechq.config import LanguageRecipe, Recipe, digest
+from speechq.files import write_json
+from speechq.nn.stack import Network
+from speechq.recipes.language import LanguageRun
+from speechq.recipes.networks import Networks
+from speechq.recipes.plan import Model, check_schemes
+from speechq.recipes.stages import Run
+from speechq.recipes.work import Work
+from speechq.runtime.graph import Matrix
+from speechq.runtime.packing import packed_bytes
+from speechq.train.checkpoint import load_network
+
+
+def network_bytes(network: Network) -> int:
+    """Bytes of codes, steps and vectors as they are packed; of float networks 4 per value."""
+    layers, _ = network.export()
+    size = 0
+    for layer in layers:
+        size += sum(_matrix_bytes(matrix) for matrix in layer.matrices.values())
+        size += sum(4 * vector.size for vector in layer.vectors.values())
+    return size
+
+
+def _matrix_bytes(matrix: Matrix) -> int:
+    count = int(matrix.codes.size)
+    return 4 * int(matrix.steps.size) + (4 * count if matrix.bits == 32 else packed_bytes(count, matrix.bits))
+
+
+class Bench:
+    """A work folder under study. Networks lie in ``study/NAME/<variant>``; those of the recipe are reused."""
+
+    def __init__(self, base: Networks, name: str) -> None:
+        self.base, self.name = base, name
+        self.recipe = base.recipe
+        self.config = base.recipe.study
+        self.folder = base.folder / "study" / name
+        self.work = Work(base.folder)
+
+    def variant(
+        self,
+        schemes: Sequence[str],
+        methods: Sequence[str],
+        *,
+        layers: int | None = None,
+        hidden: int | None = None,
+    ) -> Networks:
+        """The recipe with these networks, and another size if one is given; on the same data."""
+        recipe = self.recipe
+        own = {"layers": layers or recipe.model.layers, "hidden": hidden or recipe.model.hidden}
+        retrain = {"schemes": tuple(schemes), "methods": tuple(methods), "seeds": self.config.seeds}
+        changed = recipe.model_copy(
+            update={
+                "model": recipe.model.model_copy(update=own),
+                "retrain": recipe.retrain.model_copy(update=retrain | {"float_plus": True}),
+            }
+        )
+        check_schemes(changed)
+        folder = self.folder / f"{own['layers']}x{own['hidden']}"
+        run: Networks
+        if isinstance(self.base, LanguageRun):
+            assert isinstance(changed, LanguageRecipe)
+            run = LanguageRun(changed, folder)
+            run.training, run.dev = self.base.training, self.base.dev
+        else:
+            assert isinstance(changed, Recipe)
+            assert isinstance(self.base, Run)
+            run = Run(changed, folder)
+            run.corpus = self.base.corpus
+        return run
+
+    def points(self, run: Networks) -> list[Point]:
+        """All networks of ``run``, made where they are not there, and scored."""
+        return [self.point(run, model) for model in run.models]
+
+    def point(self, run: Networks, model: Model) -> Point:
+        """One network of a run whose forerunners are there."""
+        self._adopt(run, model)
+        run.make(model)
+        name = f"study/{self.name}/{run.folder.name}/score/{model.name}"
+        path = self.base.folder / name / "score.json"
+
+        def score(folder: Path) -> None:
+            network, _ = load_network(run.checkpoint(model))
+            write_json(folder / "score.json", self.score(run, network))
+
+        self.work.unit(name, digest("study-1", run.train_key(model)), score, outputs=[path])
+        shape = run.recipe.model
+        return Point(
+            layers=shape.layers,
+            hidden=shape.hidden,
+            scheme=model.scheme,
+            method=model.method,
+            seed=model.seed,
+            **read_json(path),
+        )
+
+    def score(self, run: Networks, network: Network) -> dict[str, float]:
+        """Loss and error on dev, and the size."""
+        _, info = run.fresh_network(run.models[0])
+        found = run.job("score", run.folder, network, info, run.recipe.train).score(torch.device("cpu"))
+        return {"loss": found.loss, "error": found.error, "bytes": network_bytes(network)}
+
+    def _adopt(self, run: Networks, model: Model) -> None:
+        """Take a network over that the recipe itself, or another study, made with the same settings."""
+        key = run.train_key(model)
+        there = f"train/{model.name}"
+        if run.work.is_done(there, key):
+            return
+        for folder in (self.base.folder, *sorted((self.base.folder / "study").glob("*/*x*"))):
+            if folder != run.folder and Work(folder).is_done(there, key):
+                shutil.rmtree(run.folder / there, ignore_errors=True)
+                shutil.copytree(folder / there, run.folder / there)
+                return
+
+    def write(self, points: Sequence[Point], **more: Any) -> None:
+        """``points.json`` for table, plot and page."""
+        write_json(self.folder / "points.json", {"points": [asdict(point) for point in points], **more})

@@ -1,0 +1,266 @@
+"""``speechq study``: what is measured, that it goes on, and its arithmetic."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from tiny_speech import write_corpus
+
+from speechq.bench.report import write_report
+from speechq.bench.studies import (
+    Point,
+    effective_ratio,
+    gap_closed,
+    half_interval,
+    read_study,
+    summaries,
+    table,
+)
+from speechq.bench.study_table import rows_of, write_figure
+from speechq.errors import ConfigError, DataError
+from speechq.recipes.run import run_recipe
+from speechq.recipes.studies.bench import network_bytes
+from speechq.recipes.studies.landscape import plane, set_vector, trained_vector
+from speechq.recipes.studies.run import run_study
+from speechq.recipes.studies.sensitivity import choose_bits, scheme_of
+from speechq.runtime.model_file import read_model
+from speechq.train.checkpoint import load_network
+
+STUDY: dict[str, Any] = {
+    "seeds": [1, 2],
+    "hidden": [8, 16],
+    "layers": [1, 2],
+    "capacity_schemes": ["w4a8", "w2a8"],
+    "depth_schemes": ["w2", "w2a4"],
+    "methods": ["adaptive", "adaptive+kd", "adaptive+sqwa"],
+    "bits": [2, 4],
+    "landscape": ["fixed", "adaptive", "adaptive+swa"],
+    "grid": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work folder with its float network trained."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("study")
+    corpus = write_corpus(folder / "corpus", train=8)
+    recipe = {
+        "name": "tones",
+        "data": {
+            "corpus": "manifest",
+            "source": str(corpus),
+            "alphabet": " ABCDEF",
+            "features": {"mels": 20},
+        },
+        "model": {"cell": "sru", "layers": 2, "hidden": 16},
+        "train": {"epochs": 3, "batch_seconds": 4.0, "max_rows": 4, "workers": 1, "learning_rate": 0.01},
+        "retrain": {"schemes": ["w2a8"], "methods": ["adaptive"], "epochs": 1},
+        "study": STUDY,
+    }
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return run_recipe(folder, work=folder / "work", last="retrain")
+
+
+def stamps(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("stamp.json")}
+
+
+def points_of(work: Path, name: str) -> list[Point]:
+    found = read_study(work, name)
+    assert found is not None
+    points: list[Point] = found["points"]
+    return points
+
+
+def test_methods_are_compared_and_the_recipes_networks_reused(work: Path) -> None:
+    run_study("methods", work)
+    points = points_of(work, "methods")
+    assert {(p.method, p.seed) for p in points} == set(
+        itertools.product(["float", "float+", *STUDY["methods"]], (1, 2))
+    )
+    of = {(p.method, p.seed): p for p in points}
+    own = (work / "train" / "w2a8-adaptive-s1" / "final.ckpt").read_bytes()
+    copy = work / "study" / "methods" / "2x16" / "train"
+    assert (copy / "w2a8-adaptive-s1" / "final.ckpt").read_bytes() == own
+    network, _ = load_network(copy / "w2a8-adaptive+kd-s2" / "final.ckpt")
+    assert of["adaptive+kd", 2].bytes == network_bytes(network) < of["float", 1].bytes / 4
+    header, rows = rows_of(work, "methods")
+    losses = [float(row[header.index("loss")]) for row in rows]
+    assert losses == sorted(losses)
+    before = stamps(work)
+    run_study("methods", work)
+    assert stamps(work) == before
+    (work / "study" / "methods" / "2x16" / "score" / "w2a8-adaptive+sqwa-s2" / "stamp.json").unlink()
+    run_study("methods", work)
+    assert points_of(work, "methods") == points
+    assert {path for path in before if stamps(work)[path] != before[path]} == {
+        work / "study" / "methods" / "2x16" / "score" / "w2a8-adaptive+sqwa-s2" / "stamp.json"
+    }
+
+
+def test_the_other_studies_and_the_page(work: Path) -> None:
+    one = ("study.seeds=[1]",)
+    run_study("capacity", work, assignments=one)
+    points = points_of(work, "capacity")
+    assert {(p.hidden, p.scheme, p.method) for p in points} == {
+        (h, s, m)
+        for h in (8, 16)
+        for s, m in [
+            ("float", "float"),
+            ("float", "float+"),
+            ("w4a8", "adaptive"),
+            ("w2a8", "adaptive"),
+        ]
+    }
+    run_study("depth-width", work, assignments=one)
+    points = points_of(work, "depth-width")
+    assert {(p.layers, p.hidden, p.scheme) for p in points} == set(
+        itertools.product((1, 2), (8, 16), ("float", "w2", "w2a4"))
+    )
+    run_study("sensitivity", work, assignments=one)
+    found = read_study(work, "sensitivity")
+    assert found is not None
+    schemes = {p.scheme for p in found["points"]}
+    groups = ("l0.in", "l0.skip", "l1.in", "out")
+    assert schemes == {"float", found["chosen"]} | {f"float,{g}=w{b}" for g in groups for b in (2, 4)}
+    run_study("landscape", work, assignments=one)
+    for name in ("sensitivity", "capacity", "depth-width", "landscape"):
+        assert "<svg" in write_figure(work, name).read_text()
+    page = write_report(work).read_text()
+    for name in ("sensitivity", "capacity", "depth-width", "methods", "landscape"):
+        assert f"Study: {name}" in page
+    assert f"Chosen for the budget: {found['chosen']}" in page
+
+
+def test_the_plane_passes_through_the_three_networks(work: Path) -> None:
+    run_study("landscape", work, assignments=("study.seeds=[1]",))
+    found = read_study(work, "landscape")
+    assert found is not None
+    assert np.array(found["losses"]).shape == (3, 3)
+    train = work / "study" / "landscape" / "2x16" / "train"
+    networks = [load_network(train / f"w2a8-{m}-s1" / "final.ckpt")[0] for m in STUDY["landscape"]]
+    vectors = [trained_vector(network) for network in networks]
+    first, second, places = plane(vectors)
+    assert float(first.norm()) == pytest.approx(1.0)
+    assert float(second.norm()) == pytest.approx(1.0)
+    assert float(first @ second) == pytest.approx(0.0, abs=1e-9)
+    for (x, y), vector in zip(places, vectors, strict=True):
+        at = vectors[0].double() + x * first + y * second
+        torch.testing.assert_close(at.float(), vector, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["places"], places)
+    # the axes reach beyond all three
+    assert found["x"][0] < min(x for x, _ in places) <= max(x for x, _ in places) < found["x"][-1]
+    set_vector(networks[0], vectors[2])
+    for mine, other in zip(networks[0].parameters(), networks[2].parameters(), strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_bytes_are_those_of_the_packed_model(work: Path) -> None:
+    run_recipe(work.parent, work=work, first="pack", last="pack")
+    for name in ("float-s1", "w2a8-adaptive-s1"):
+        network, _ = load_network(work / "train" / name / "final.ckpt")
+        model = read_model(work / "models" / f"{name}.sqm")
+        size = 0
+        for layer in model.layers:
+            for matrix in layer.matrices.values():
+                bits = matrix.codes.size * matrix.bits
+                size += math.ceil(bits / 8) + 4 * matrix.steps.size
+            size += sum(4 * vector.size for vector in layer.vectors.values())
+        assert network_bytes(network) == size
+
+
+def test_mistakes_are_explained(work: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="magic: no such study; expected one of sensitivity, capacity"):
+        run_study("magic", work)
+    with pytest.raises(ConfigError, match="no work folder of a recipe"):
+        run_study("methods", tmp_path)
+    with pytest.raises(DataError, match="the study was not run"):
+        rows_of(tmp_path, "methods")
+    with pytest.raises(ConfigError, match=r"study\.methods: .*'magic' is no rule"):
+        run_study("methods", work, assignments=("study.methods=[magic]",))
+
+
+# Arithmetic
+
+
+def point(method: str, seed: int, loss: float, size: int = 100, hidden: int = 8) -> Point:
+    return Point(1, hidden, "w2a8", method, seed, loss, 0.5, size)
+
+
+def test_intervals_are_students() -> None:
+    assert half_interval([1.0]) is None
+    assert half_interval([1.0, 3.0]) == pytest.approx(12.706 * math.sqrt(2) / math.sqrt(2))
+    assert half_interval([1.0, 2.0, 3.0]) == pytest.approx(4.303 / math.sqrt(3))
+    rows = summaries([point("a", 1, 1.0), point("b", 1, 5.0), point("a", 2, 3.0)])
+    assert [(row.method, row.seeds, row.loss) for row in rows] == [("a", 2, 2.0), ("b", 1, 5.0)]
+
+
+def test_the_share_of_the_gap() -> None:
+    plain = [point("adaptive", s, 1.0 + 0.1 * s) for s in (1, 2, 3)]
+    best = [point("float+", s, 0.6 + 0.1 * s) for s in (1, 2, 3)]
+    better = [point("x", s, 0.8 + 0.1 * s) for s in (3, 1, 2)]
+    share, half = gap_closed(better, plain, best)
+    assert share == pytest.approx(0.5)
+    assert half == pytest.approx(0.0, abs=1e-9)  # paired: seeds differ, gains do not
+    header, rows = table("methods", {"points": plain + best + better, "plain": "adaptive"})
+    assert header[-1] == "of the gap closed"
+    assert [row[2] for row in rows] == ["float+", "x", "adaptive"]
+    assert rows[1][-1].startswith("50 %")
+    assert rows[0][-1] == rows[2][-1] == ""
+
+
+def test_effective_ratios_come_from_the_float_curve() -> None:
+    curve = [(1000.0, 2.0), (4000.0, 1.0), (2000.0, 2.5), (16000.0, 0.5)]
+    # the 2000-byte network is worse than the smaller one, so the curve runs from 1000 to 4000
+    assert effective_ratio(curve, 1.5, 100) == (pytest.approx(math.sqrt(1000 * 4000) / 100), False)
+    assert effective_ratio(curve, 1.0, 100) == (pytest.approx(40.0), False)
+    assert effective_ratio(curve, 0.4, 100) == (160.0, True)
+    assert effective_ratio(curve, 9.0, 100) == (pytest.approx(10.0), False)
+
+
+def test_bits_are_chosen_for_margin_and_budget() -> None:
+    rng = np.random.default_rng(1)
+    sizes = {"a": 1000, "b": 300, "c": 50}
+    bits = (2, 4, 8)
+    for _ in range(30):
+        lost = {}
+        for group in sizes:
+            for b, value in zip(bits, sorted(rng.uniform(0, 1, 3), reverse=True), strict=True):
+                lost[group, b] = value
+        floor = sum(lost[g, 8] for g in sizes)
+        margin = floor + rng.uniform(0, 1)
+        chosen = choose_bits(lost, sizes, bits, 1e9, margin)
+        assert sum(lost[g, b] for g, b in chosen.items()) <= margin + 1e-9
+        for group, b in chosen.items():  # nothing more fits
+            if b > 2:
+                down = bits[bits.index(b) - 1]
+                assert sum(lost[g, k] for g, k in (chosen | {group: down}).items()) > margin
+        tight = choose_bits(lost, sizes, bits, 500, margin)
+        assert sum(sizes[g] * b for g, b in tight.items()) / 8 <= 500
+        smallest = choose_bits(lost, sizes, bits, 0, margin)
+        assert set(smallest.values()) == {2}
+    assert scheme_of({"a": 2, "b": 2, "c": 8}) == "w2a8,c=w8"
+
+
+def test_the_command_prints_its_table(work: Path) -> None:
+    from commands import speechq
+
+    done = speechq("study", "methods", work, "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert {row["method"] for row in rows} == {"float", "float+", *STUDY["methods"]}
+    shown = speechq("study", "methods", work)
+    assert "of the gap closed" in shown.stdout
+    assert shown.stdout.rstrip().endswith("figure.svg")
+    wrong = speechq("study", "x", work)
+    assert wrong.returncode == 2
+    assert "no such study" in wrong.stderr
