@@ -45,6 +45,11 @@ struct Layer {
 };
 
 struct Model {
+  Model() = default;
+  // Matrices point into `bytes`, which stay where they are when a model is moved, but not when it is copied.
+  Model(Model&&) = default;
+  Model& operator=(Model&&) = default;
+
   std::vector<std::uint8_t> bytes;  // the whole file
   std::string scheme;
   std::vector<std::string> symbols;
