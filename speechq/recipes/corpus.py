@@ -11,6 +11,7 @@ from speechq.data.batches import Dataset
 from speechq.data.corpora import prepare_corpus
 from speechq.data.manifest import Utterance
 from speechq.data.shards import compute_store
+from speechq.data.word_labels import with_word_labels
 from speechq.errors import ConfigError, DataError
 from speechq.progress import say
 from speechq.recipes.extra import synthesize_text
@@ -130,7 +131,8 @@ class Corpus:
                 problems.append(str(error))
         if problems:
             raise DataError("\n".join(problems))
-        return {name: [u for path in paths for u in read[path]] for name, paths in self._manifests.items()}
+        found = {name: [u for path in paths for u in read[path]] for name, paths in self._manifests.items()}
+        return {n: us if n == "train" else [with_word_labels(u) for u in us] for n, us in found.items()}
 
     @cached_property
     def datasets(self) -> dict[str, Dataset]:
