@@ -101,6 +101,9 @@ class DataConfig(Section):
     extra_sentences: int = Field(0, ge=0)
     units: Literal["characters", "phones", "pieces"] = "characters"
     alphabet: str = Field(" 'ABCDEFGHIJKLMNOPQRSTUVWXYZ", description="the characters, for units: characters")
+    lexicon: Path | None = Field(
+        None, description="units: phones; pronouncing dictionary that turns transcripts in words into phones"
+    )
     pieces: int = Field(200, ge=30, description="number of word pieces, for units: pieces")
     boundary: bool = Field(
         True,
@@ -413,6 +416,10 @@ class Recipe(Section):
     def _language_models(self) -> Recipe:
         if self.decoders.use and self.lm is None:
             raise ValueError("decoders.use: needs the section lm, which says what language models to make")
+        if self.data.lexicon is not None and self.data.units != "phones":
+            raise ValueError("data.lexicon: belongs to units: phones")
+        if self.data.units == "phones" and any("char" in name for name in self.decoders.use):
+            raise ValueError("decoders.use: a character model does not go with units: phones; expected ngram")
         if any("char" in name for name in self.decoders.use) and (
             self.lm is None or self.lm.char is None or not self.decoders.char_lms
         ):
@@ -482,6 +489,7 @@ def _assign(tree: dict[str, Any], assignment: str) -> None:
 _PATHS = (
     ("data", "source"),
     ("data", "extra_text"),
+    ("data", "lexicon"),
     ("data", "augment", "noise_folder"),
     ("data", "options", "noise_folder"),
     ("data", "options", "room_folder"),

@@ -87,8 +87,9 @@ def real_time(factor: float) -> str:
 
 
 def metric(rows: Sequence[dict[str, Any]]) -> str:
-    """``WER``, or ``PER`` where phones were recognized."""
-    return "PER" if any(row["unit"] == "phone" for row in rows) else "WER"
+    """``WER``, or ``PER`` where phones were recognized; both names where some rows are of either kind."""
+    units = {row["unit"] for row in rows}
+    return "PER/WER" if len(units) > 1 else "PER" if "phone" in units else "WER"
 
 
 def decoder(row: dict[str, Any]) -> str:
@@ -113,7 +114,8 @@ def model(row: dict[str, Any]) -> str:
 
 def title(rows: Sequence[dict[str, Any]]) -> str:
     """What was tested, in words."""
-    name = "Phone error rate" if metric(rows) == "PER" else "Word error rate"
+    names = {"PER": "Phone error rate", "WER": "Word error rate"}
+    name = names.get(metric(rows), "Phone error rate (greedy) and word error rate")
     splits = sorted({row["split"] for row in rows})
     return f"{name} on {', '.join(splits)}" if splits else name
 

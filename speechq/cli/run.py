@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-HELP = """Run a recipe: prepare, train, retrain, pack, evaluate, report.
+HELP = """Run a recipe: prepare, train, retrain, lm, pack, tune, evaluate, report.
 
 What is up to date is skipped; a killed run goes on where it stood; a changed setting redoes just what depends
 on it.

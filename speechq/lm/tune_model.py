@@ -14,6 +14,7 @@ import numpy as np
 from speechq import _native
 from speechq.config import TuneConfig
 from speechq.data.manifest import read_manifest
+from speechq.data.word_labels import with_word_labels
 from speechq.errors import ConfigError
 from speechq.lm.calibrate import fit_calibration, fit_times
 from speechq.lm.speech import frame_seconds, log_probs_of
@@ -112,7 +113,7 @@ def tune_folder(folder: Path, manifest: Path, config: TuneConfig, *, beam: int |
     texts = [utterance.text for utterance in utterances]
     speech = Speech(
         DevSet(log_probs_of(files.acoustic, utterances), texts),
-        [utterance.times for utterance in utterances],
+        [with_word_labels(utterance).times for utterance in utterances],
         frame_seconds(model),
     )
     digest = hashlib.sha256(manifest.read_bytes()).hexdigest()

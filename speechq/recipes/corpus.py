@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from speechq.data.batches import Dataset
 from speechq.data.corpora import prepare_corpus
 from speechq.data.manifest import Utterance
 from speechq.data.shards import compute_store
+from speechq.data.word_labels import with_word_labels
 from speechq.errors import ConfigError, DataError
+from speechq.progress import say
 from speechq.recipes.extra import synthesize_text
 from speechq.recipes.work import Work
+from speechq.text.pronunciations import pronounce, read_pronunciations
 from speechq.text.units import Units
 from speechq.train.data import make_dataset, make_units, read_split, training_stores
 
@@ -80,24 +84,55 @@ class Corpus:
         return {"train": train, "dev": [paths[data.dev]], "test": [paths[data.test]]}
 
     @cached_property
+    def pronunciations(self) -> dict[str, tuple[str, ...]] | None:
+        """Those of ``data.lexicon``; None where the transcripts are in the units themselves."""
+        lexicon = self.recipe.data.lexicon
+        return None if lexicon is None else read_pronunciations(lexicon)
+
+    @cached_property
     def units(self) -> Units:
-        """The output symbols, from the texts of the training set."""
+        """The output symbols: the phones of the lexicon, or from the texts of the training set."""
+        if self.pronunciations is not None:
+            spellings = (spelling for found in self.pronunciations.values() for spelling in found)
+            return make_units(self.recipe.data, sorted({p for s in spellings for p in s.split()}))
         texts = [u.text for path in self._manifests["train"] for u in read_split(path)]
         return make_units(self.recipe.data, texts)
 
     @cached_property
     def splits(self) -> dict[str, list[Utterance]]:
-        """Utterances of train, dev and test; every problem of all manifests is reported before training."""
+        """Utterances of train, dev and test in the units of the network.
+
+        With a lexicon those are left out that have a word without a pronunciation.
+        """
+        if self.pronunciations is None:
+            return self.words
+        found = {}
+        for name, utterances in self.words.items():
+            phones = [pronounce(u.text, self.pronunciations) for u in utterances]
+            pairs = zip(utterances, phones, strict=True)
+            found[name] = [replace(u, text=text, words=()) for u, text in pairs if text is not None]
+            if not found[name]:
+                raise DataError(f"{self.recipe.data.lexicon}: pronounces no utterance of {name} completely")
+            if left := len(utterances) - len(found[name]):
+                say(f"{name}: {left} of {len(utterances)} utterances have a word that is not in the lexicon")
+        return found
+
+    @cached_property
+    def words(self) -> dict[str, list[Utterance]]:
+        """Utterances of train, dev and test as they are transcribed; every problem of all manifests is
+        reported before training."""
+        units = self.units if self.pronunciations is None else None
         read: dict[Path, list[Utterance]] = {}
         problems = []
         for path in dict.fromkeys(path for paths in self._manifests.values() for path in paths):
             try:
-                read[path] = read_split(path, self.units)
+                read[path] = read_split(path, units)
             except DataError as error:
                 problems.append(str(error))
         if problems:
             raise DataError("\n".join(problems))
-        return {name: [u for path in paths for u in read[path]] for name, paths in self._manifests.items()}
+        found = {name: [u for path in paths for u in read[path]] for name, paths in self._manifests.items()}
+        return {n: us if n == "train" else [with_word_labels(u) for u in us] for n, us in found.items()}
 
     @cached_property
     def datasets(self) -> dict[str, Dataset]:
@@ -113,3 +148,13 @@ class Corpus:
             )
             made[name] = make_dataset(self.splits[name], [store], self.units, data, train[0])
         return made
+
+    @cached_property
+    def test_words(self) -> Dataset:
+        """All of test, also what the lexicon does not pronounce; for decoders that give words. No labels."""
+        test, train = self.words["test"], self.datasets["train"]
+        cache, workers = self.work.folder / "features", self.recipe.train.workers
+        store = compute_store(
+            test, self.recipe.data.features, cache, workers=workers, title="features of all of test"
+        )
+        return Dataset([store], [[] for _ in test], train.features, train.mean, train.scale)

@@ -140,7 +140,8 @@ def evaluate_model(
 ) -> None:
     """Decode ``outputs`` of ``test``, ``audio`` seconds, and write the result that tables are made of."""
     found = decode(outputs, how.files)
-    units = read_model(how.files.acoustic).units
+    closed = how.files.calibrated.lexicon is not None
+    phones = read_model(how.files.acoustic).units.kind == "phones" and not closed
     if how.mode == "stream":
         joined = " ".join(u.text for u in test)
         rows = [Recognized("all", "all", joined, found.texts[0], round(audio, 3))]
@@ -167,7 +168,7 @@ def evaluate_model(
             commit=str(run_facts()["commit"]),
             file=str(how.files.acoustic.relative_to(work)),
             utterances=tuple(rows),
-            unit="phone" if units.kind == "phones" else "word",
+            unit="phone" if phones else "word",
             fold=fold,
             arithmetic=how.arithmetic,
             unknown_words=tuple(sorted(unknown - (how.vocabulary or frozenset()))),

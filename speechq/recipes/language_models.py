@@ -9,12 +9,13 @@ from pathlib import Path
 
 from speechq.config import LanguageRecipe, LmConfig, TextConfig, digest
 from speechq.errors import ConfigError, DataError
-from speechq.files import replacing
+from speechq.files import replacing, write_text
 from speechq.lm.arpa import write_arpa
 from speechq.lm.binary import write_binary
 from speechq.lm.corpus import read_blocks, read_corpus
 from speechq.lm.kneser_ney import estimate
 from speechq.lm.symbols import encode_text
+from speechq.progress import say
 from speechq.recipes.corpus import Corpus
 from speechq.recipes.language import STAGES, LanguageRun
 from speechq.recipes.plan import named_models, packed_model
@@ -46,6 +47,8 @@ class LanguageModels:
         """Everything that is not up to date: text, n-gram, character model."""
         self.work.unit("lm/text", self.text_key, self._write_texts, [self.folder / "text" / "train.txt"])
         self.work.unit("lm/ngram", self.ngram_key, self._estimate, [self.ngram])
+        if self.corpus.pronunciations is not None:
+            self.work.unit("lm/lexicon", self.lexicon_key, self._write_lexicon, [self.lexicon])
         if self.char is not None:
             run_stages(self.char, STAGES)
 
@@ -75,7 +78,7 @@ class LanguageModels:
                 temporary.open("w", encoding="utf-8") as out,
             ):
                 if split != "train" or self.config.transcripts:
-                    out.writelines(f"{u.text}\n" for u in self.corpus.splits[split])
+                    out.writelines(f"{u.text}\n" for u in self.corpus.words[split])
                 if split == "train":
                     own = [self.corpus.text()] if self.config.corpus_text else []
                     for path in [*own, *self.config.texts]:
@@ -119,6 +122,24 @@ class LanguageModels:
         write_arpa(estimate(corpus, config.order, prune, discount_fallback=fallback), arpa)
         write_binary(arpa, self.ngram, config.bits)
         arpa.unlink()
+
+    # lexicon
+
+    @property
+    def lexicon(self) -> Path:
+        """The words of the text that the dictionary of the recipe pronounces."""
+        return self.folder / "lexicon" / "lexicon.txt"
+
+    @property
+    def lexicon_key(self) -> str:
+        """What the lexicon depends on."""
+        return digest("lexicon-1", self.text_key, sorted((self.corpus.pronunciations or {}).items()))
+
+    def _write_lexicon(self, folder: Path) -> None:
+        known = self.corpus.pronunciations or {}
+        words = sorted(self.vocabulary & known.keys())
+        write_text(self.lexicon, "".join(f"{word} {spelled}\n" for word in words for spelled in known[word]))
+        say(f"lexicon: {len(words):,} of the {len(self.vocabulary):,} words of the text have a pronunciation")
 
     # character model
 

@@ -89,7 +89,9 @@ class Run(Networks):
         _ = self.datasets
 
     def data_key(self) -> list[Any]:
-        return [self.corpus.key, self.recipe.data.model_dump(mode="json", exclude={"source"})]
+        data = self.recipe.data.model_dump(mode="json", exclude={"source", "lexicon"})
+        lexicon = [sorted(self.corpus.pronunciations.items())] if self.corpus.pronunciations else []
+        return [self.corpus.key, data, *lexicon]
 
     def fresh_network(self, model: Model) -> tuple[AcousticModel, NetworkInfo]:
         recipe, units, train = self.recipe, self.corpus.units, self.datasets["train"]
@@ -160,14 +162,16 @@ class Run(Networks):
     def outputs(
         self, split: str, model: Model, mode: str = "utterance", arithmetic: Arithmetic = "hybrid"
     ) -> Outputs:
-        """What the packed model gives for a split; all decoders of a network share it."""
+        """What the packed model gives for a split; all decoders of a network share it.
+
+        ``words`` is all of test, also what a lexicon does not pronounce.
+        """
         wanted = (split, model.name, mode, arithmetic)
         if self._outputs is None or self._outputs[0] != wanted:
             self.work.require(f"pack/{model.name}", self.pack_key(model), "pack")
             stream = mode == "stream"
-            found = run_network(
-                self.packed(model), self.datasets[split], stream=stream, arithmetic=arithmetic
-            )
+            dataset = self.corpus.test_words if split == "words" else self.datasets[split]
+            found = run_network(self.packed(model), dataset, stream=stream, arithmetic=arithmetic)
             self._outputs = wanted, found
         return self._outputs[1]
 
@@ -225,9 +229,13 @@ class Run(Networks):
             files, decoder = find_model(self.folder / one.decoding.unit), one.decoding.name
         known = self.language.vocabulary if self.language is not None and self.decodings else None
         how = Decoded(files, decoder, one.mode, one.arithmetic, known)
-        outputs = self.outputs("test", one.model, one.mode, one.arithmetic)
-        seconds = self.datasets["test"].seconds()
-        evaluate_model(self.folder, one.model, how, outputs, self.splits["test"], seconds, self.fold)
+        if files.calibrated.lexicon is not None:
+            test, dataset = self.corpus.words["test"], self.corpus.test_words
+            outputs = self.outputs("words", one.model)
+        else:
+            test, dataset = self.splits["test"], self.datasets["test"]
+            outputs = self.outputs("test", one.model, one.mode, one.arithmetic)
+        evaluate_model(self.folder, one.model, how, outputs, test, dataset.seconds(), self.fold)
 
     def _drop_unplanned(self) -> None:
         """Results of networks that the recipe no longer names would stand in its table."""

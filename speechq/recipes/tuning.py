@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,8 @@ def tune_key(run: Run, decoding: Decoding) -> str:
         keys.append(run.language.ngram_key)
     if decoding.char_lm is not None:
         keys.append(decoding.char_lm.key)
+    if run.corpus.pronunciations is not None:
+        keys.append(run.language.lexicon_key)
     start = next(one for one in run.decodings if one.name == decoding.name)
     if start != decoding:
         keys.append(tune_key(run, start))
@@ -87,23 +89,34 @@ def tune_key(run: Run, decoding: Decoding) -> str:
 
 
 def _tune(run: Run, decoding: Decoding, start: DecoderSettings | None, folder: Path) -> None:
+    assert run.language is not None
     _gather(run, decoding, folder)
     packed, dataset = run.packed(decoding.model), run.datasets["dev"]
     count = min(run.recipe.tune.utterances or len(dataset), len(dataset))
     items = np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist()
     outputs = run.outputs("dev", decoding.model)
     spoken = [run.splits["dev"][item] for item in items]
+    texts = [u.text for u in spoken]
+    files = find_model(folder)
+    if run.corpus.pronunciations is not None:
+        words = {u.id: u.text for u in run.corpus.words["dev"]}
+        texts = [words[u.id] for u in spoken]
+        files = replace(
+            files,
+            settings_file=folder / SETTINGS,
+            settings=DecoderSettings(lexicon=run.language.lexicon.name),
+        )
     model = read_model(packed)
     config = run.recipe.tune
     if start is not None:
         config = config.model_copy(update={"rounds": (config.rounds + 1) // 2})
     speech = Speech(
-        DevSet([outputs.log_probs[item] for item in items], [u.text for u in spoken]),
+        DevSet([outputs.log_probs[item] for item in items], texts),
         [u.times for u in spoken],
         frame_seconds(model),
     )
     settings, found = tune_model(
-        find_model(folder),
+        files,
         model.units,
         speech,
         config,
@@ -128,6 +141,9 @@ def _gather(run: Run, decoding: Decoding, folder: Path) -> None:
     if decoding.char_lm is not None:
         run.language.require_char(decoding.char_lm)
         parts[CHAR_LM] = decoding.char_lm.path
+    if run.corpus.pronunciations is not None:
+        run.work.require("lm/lexicon", run.language.lexicon_key, "lm")
+        parts[run.language.lexicon.name] = run.language.lexicon
     for name, path in parts.items():
         (folder / name).unlink(missing_ok=True)
         try:

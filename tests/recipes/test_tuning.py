@@ -143,3 +143,43 @@ def test_packed_character_models_may_come_from_elsewhere(recipe: Path, tmp_path:
     assert not (work / "lm" / "char" / "models").exists()
     with pytest.raises(ConfigError, match=r"lm\.char\.models: has no packed models"):
         run_recipe(recipe, work=work, assignments=(f"lm.char.models={tmp_path}",))
+
+
+def test_phones_become_words_by_a_lexicon(tmp_path: Path) -> None:
+    corpus = write_corpus(tmp_path / "corpus", train=12, dev=4, test=4)
+    spoken = {
+        split: [json.loads(line)["text"] for line in (corpus / f"{split}.jsonl").read_text().splitlines()]
+        for split in ("train", "dev", "test")
+    }
+    words = {word for texts in spoken.values() for text in texts for word in text.split()}
+    unknown = spoken["test"][0].split()[0]
+    lines = [f"{word} 1 {' '.join(f'P{letter}1' for letter in word)}" for word in sorted(words - {unknown})]
+    (tmp_path / "dict").write_text("\n".join(lines))
+    tree = RECIPE | {
+        "data": RECIPE["data"] | {"units": "phones", "lexicon": "dict"},
+        "lm": {"ngram": {"order": 2, "discount_fallback": True}},
+        "decoders": {"use": ["ngram"], "models": ["float+"], "beam": 8},
+        "evaluate": {"fold_phones": 0},
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(tree))
+    work = run_recipe(tmp_path, work=tmp_path / "work")
+    greedy = json.loads((work / "evaluate" / "float+-s1" / "result.json").read_text())
+    beam = json.loads((work / "evaluate" / "float+-s1.ngram" / "result.json").read_text())
+    assert (greedy["unit"], beam["unit"]) == ("phone", "word")
+    assert [one["reference"] for one in beam["utterances"]] == spoken["test"]
+    assert len(greedy["utterances"]) == sum(unknown not in text.split() for text in spoken["test"])
+    assert set(greedy["utterances"][0]["reference"].split()) <= {f"P{letter}" for letter in ALPHABET}
+    learned = {word for text in spoken["train"] for word in text.split()}
+    files = find_model(work / "tune" / "float+-s1.ngram")
+    assert files.settings is not None
+    assert files.settings.lexicon == "lexicon.txt"
+    found = (work / "tune" / "float+-s1.ngram" / "lexicon.txt").read_text().splitlines()
+    assert {line.split()[0] for line in found} == learned - {unknown}
+    heard = {word for one in beam["utterances"] for word in one["hypothesis"].split()}
+    assert heard <= learned
+    assert "PER/WER" in (work / "report.html").read_text()
+    before = times(work)
+    run_recipe(tmp_path, work=work)
+    assert times(work) == before
+    with pytest.raises(ConfigError, match="a character model does not go with units: phones"):
+        run_recipe(tmp_path, work=work, assignments=("decoders.use=[char]",))
