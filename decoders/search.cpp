@@ -98,16 +98,16 @@ void Stream::extend(const float* row) {
   if (extending_.empty()) return;
   const std::int32_t deepest = tree_[root_].depth + 2 * options_.depth;
   waiting_.clear();
-  for (const std::int32_t p : active_)
-    if (tree_[p].depth >= deepest)
-      continue;
-    else if (lm_ && tree_[p].lm == kNoState)
+  for (const std::int32_t p : active_) {
+    if (tree_[p].depth >= deepest) continue;
+    if (lm_ && tree_[p].lm == kNoState)
       waiting_.push_back(p);
     else
       extend(p, row);
+  }
   if (waiting_.empty()) return;
-  // The character model looks at a prefix only now, when a unit would follow, and after all others have
-  // raised the bar: most prefixes are gone before.
+  // The character model looks at a prefix when a unit would follow and after all others have raised the bar:
+  // those that are gone by then cost nothing.
   if (candidates_.size() > static_cast<std::size_t>(options_.beam)) raise_bar();
   waiting_.erase(
       std::remove_if(waiting_.begin(), waiting_.end(), [&](std::int32_t p) { return !can_extend(p, row); }),

@@ -88,6 +88,7 @@ def decoder(
     ),
     beams: str = typer.Option("50,100,500", help="Beam widths."),
     char_beams: str = typer.Option("32", help="Beam widths with a character model."),
+    lm: list[str] = typer.Option([], help="Only these language models, as the table names them."),
     utterances: int = typer.Option(60, help="How many are decoded."),
     ngram_weight: float = typer.Option(1.0),
     char_lm_weight: float = typer.Option(0.5),
@@ -112,7 +113,7 @@ def decoder(
     from speechq.bench.decoder.inputs import speech_inputs
     from speechq.bench.decoder.ours import our_contenders
     from speechq.bench.decoder.rows import render_table
-    from speechq.bench.decoder.run import language_models, note, run, units_of
+    from speechq.bench.decoder.run import chosen, language_models, note, run, units_of
     from speechq.bench.decoder.simulated import text_inputs
     from speechq.cli.tables import show
     from speechq.progress import say
@@ -130,10 +131,10 @@ def decoder(
     widths, char_widths = _numbers("beams", beams), _numbers("char-beams", char_beams)
     say(note(inputs, models, weights))
     if hours > 0:
-        ours = our_contenders(inputs.units, models, widths, char_widths, weights)
+        ours = chosen(our_contenders(inputs.units, models, widths, char_widths, weights), lm)
         rows, table = [endless.endless(one, inputs, hours) for one in ours], endless.render_table
     else:
-        rows = run(inputs, models, ngram, widths, char_widths, weights, peers=peers)
+        rows = run(inputs, models, ngram, widths, char_widths, weights, only=lm, peers=peers)
         table = render_table
     if as_json:
         print(json.dumps(rows, indent=1))

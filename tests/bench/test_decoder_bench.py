@@ -262,12 +262,13 @@ def test_the_command(text: Path, arpa: Path, tmp_path: Path) -> None:
     rows = json.loads(speechq(*command, "--json").stdout)
     assert len(rows) == 5
     assert "n-gram, closed" in speechq(*command).stdout
-    long = json.loads(speechq(*command, "--hours", "0.01", "--json").stdout)
-    assert [row["lm"] for row in long] == [row["lm"] for row in rows]
+    long = json.loads(speechq(*command, "--hours", "0.01", "--lm", "n-gram", "--lm", "none", "--json").stdout)
+    assert [row["lm"] for row in long] == ["n-gram", "none"]
     for wrong, problem in (
         (["--utterances", "0"], "expected at least 1"),
         (["--beams", "4,x"], "whole numbers"),
         (["--beams", "0"], "beam is 0"),
+        (["--lm", "trigram"], "--lm trigram: expected one of n-gram, closed; n-gram; none; characters"),
         (["--manifest", "m.jsonl"], "--manifest"),
     ):
         found = speechq(*command, *wrong)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from speechq.bench.decoder.contender import BEAM_THRESHOLD, Weights
+from speechq.bench.decoder.contender import BEAM_THRESHOLD, Contender, Weights
 from speechq.bench.decoder.flashlight import flashlight_contenders
 from speechq.bench.decoder.inputs import Inputs
 from speechq.bench.decoder.loop import ROUNDS, measure
@@ -60,20 +60,30 @@ def run(
     char_beams: Sequence[int],
     weights: Weights,
     *,
+    only: Sequence[str] = (),
     peers: bool = False,
     rounds: int = ROUNDS,
 ) -> list[Row]:
-    """Measure all combinations on the same log-probabilities, interleaved.
+    """Measure all combinations, or ``only`` those of these names, on the same log-probabilities, interleaved.
 
     Raises ConfigError for a peer that is not installed, and where there is no n-gram for it.
     """
-    contenders = our_contenders(inputs.units, models, beams, char_beams, weights)
+    contenders = chosen(our_contenders(inputs.units, models, beams, char_beams, weights), only)
     if peers:
         if ngram is None:
             raise ConfigError("--peers: the peer has nothing to decode with; expected --ngram as well")
         contenders += flashlight_contenders(inputs.units, ngram, models.words, beams, weights)
     scorer = None if ngram is None else WordModel(ngram)
     return [to_row(one, inputs, scorer, weights) for one in measure(contenders, inputs, rounds)]
+
+
+def chosen(contenders: Sequence[Contender], only: Sequence[str]) -> list[Contender]:
+    """Those whose language models have one of these names, or all; ConfigError where there is none of one."""
+    names = list(dict.fromkeys(one.lm for one in contenders))
+    for name in only:
+        if name not in names:
+            raise ConfigError(f"--lm {name}: expected one of {'; '.join(names)}")
+    return [one for one in contenders if not only or one.lm in only]
 
 
 def note(inputs: Inputs, models: LanguageModels, weights: Weights) -> str:
