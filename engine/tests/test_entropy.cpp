@@ -122,6 +122,6 @@ TEST_CASE("a model with a range-coded matrix is the same model") {
   CHECK_THROWS_AS(parse_model(assemble(unnamed)), ModelError);
   replace(parts.header, "\"rans\"", "\"zip\"");
   CHECK_THROWS_WITH_AS(parse_model(assemble(parts)),
-                       "model: layer 0, matrix in: coding 'zip': expected 'rans' for 2 to 8 bits, or none",
+                       "model: layer 0, matrix in: coding \"zip\": expected 'rans' for 2 to 8 bits, or none",
                        ModelError);
 }
