@@ -46,7 +46,7 @@ class Metrics:
         for name, meaning in _HELP.items():
             lines += [f"# HELP speechq_{name} {meaning}", f"# TYPE speechq_{name} counter"]
             found = sorted((label, value) for (key, label), value in counts.items() if key == name)
-            for label, value in found or [("", 0.0)]:
+            for label, value in found or [("", 0)]:
                 lines.append(f"speechq_{name}{'{' + label + '}' if label else ''} {value:g}")
         lines += [
             "# HELP speechq_lag_seconds From the arrival of live audio to its being decoded.",
