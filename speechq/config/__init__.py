@@ -6,7 +6,15 @@ from speechq.config.language import CharLmConfig, LmConfig, NgramConfig, TextCon
 from speechq.config.load import digest, explain, load_language_recipe, load_recipe, load_work_recipe
 from speechq.config.network import Cell, LanguageModelConfig, ModelConfig
 from speechq.config.recipe import LanguageRecipe, Recipe
-from speechq.config.training import EvaluateConfig, FixedPointConfig, LoopConfig, RetrainConfig, SensitivityConfig, TextTrainConfig, TrainConfig
+from speechq.config.training import (
+    EvaluateConfig,
+    FixedPointConfig,
+    LoopConfig,
+    RetrainConfig,
+    SensitivityConfig,
+    TextTrainConfig,
+    TrainConfig,
+)
 
 __all__ = [
     "AugmentConfig",

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from speechq.section import Section
 
-
 DecoderName = Literal["ngram", "char", "char+ngram"]
 
 

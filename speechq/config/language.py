@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from speechq.config.network import LanguageModelConfig
-from speechq.config.training import FixedPointConfig, TextTrainConfig, _check_retraining
+from speechq.config.training import FixedPointConfig, TextTrainConfig, check_retraining
 from speechq.section import Section
 
 
@@ -62,7 +62,7 @@ class CharLmConfig(Section):
 
     @model_validator(mode="after")
     def _retraining(self) -> CharLmConfig:
-        _check_retraining(self.train, self.retrain)
+        check_retraining(self.train, self.retrain)
         return self
 
 

@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from speechq.section import Section
 
-
 Cell = Literal["lstm", "sru", "qrnn", "isru", "residual_lstm"]
 
 

@@ -10,7 +10,15 @@ from speechq.config.data import DataConfig
 from speechq.config.decoding import DecodersConfig, TuneConfig
 from speechq.config.language import LmConfig, TextConfig, TransferConfig
 from speechq.config.network import LanguageModelConfig, ModelConfig
-from speechq.config.training import EvaluateConfig, FixedPointConfig, RetrainConfig, SensitivityConfig, TextTrainConfig, TrainConfig, _check_retraining
+from speechq.config.training import (
+    EvaluateConfig,
+    FixedPointConfig,
+    RetrainConfig,
+    SensitivityConfig,
+    TextTrainConfig,
+    TrainConfig,
+    check_retraining,
+)
 from speechq.section import Section
 from speechq.study import StudyConfig
 
@@ -32,7 +40,7 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _retraining(self) -> Recipe:
-        _check_retraining(self.train, self.retrain)
+        check_retraining(self.train, self.retrain)
         return self
 
     @model_validator(mode="after")
@@ -66,7 +74,7 @@ class LanguageRecipe(Section):
 
     @model_validator(mode="after")
     def _retraining(self) -> LanguageRecipe:
-        _check_retraining(self.train, self.retrain)
+        check_retraining(self.train, self.retrain)
         for key in ("rows", "parts") if self.transfer is not None else ():
             if key in self.retrain.train:
                 raise ValueError(f"retrain.train.{key}: a teacher writes its text for train.{key} alone")

@@ -122,7 +122,7 @@ class EvaluateConfig(Section):
     stream: bool = Field(True, description="also score the test set as one concatenated stream")
 
 
-def _check_retraining(train: LoopConfig, retrain: FixedPointConfig) -> None:
+def check_retraining(train: LoopConfig, retrain: FixedPointConfig) -> None:
     """The keys that differ in retraining are checked before anything is trained."""
     try:
         type(train).model_validate(train.model_dump() | retrain.train)
