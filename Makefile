@@ -72,5 +72,5 @@ $(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard cmake/*.cmake
 	touch $@
 
 $(VENV)/.installed-dev: $(STAMP)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,demo,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,demo,serve,dev]'
 	touch $@

@@ -58,15 +58,23 @@ def random_text(rng: np.random.Generator) -> str:
 
 
 def write_split(
-    folder: Path, split: str, count: int, seed: int = 1, longest_edge: float = 0.05
+    folder: Path, split: str, count: int, seed: int = 1, *, longest_pause: float | None = None
 ) -> list[Utterance]:
-    """``folder/<split>.jsonl`` and its recordings, with up to ``longest_edge`` seconds of silence around."""
+    """``folder/<split>.jsonl`` and its recordings.
+
+    With ``longest_pause`` each has three texts with up to so many seconds of silence around them.
+    """
     rng = np.random.default_rng([seed, sum(map(ord, split))])
     found = []
     for k in range(count):
-        text = random_text(rng)
-        edges = rng.uniform(0.05, longest_edge, 2) if longest_edge > 0.05 else (0.05, 0.05)
-        samples = tones(text, rng, *edges)
+        if longest_pause is None:
+            text = random_text(rng)
+            samples = tones(text, rng)
+        else:
+            texts = [random_text(rng) for _ in range(3)]
+            pauses = rng.uniform(0.05, longest_pause, (3, 2))
+            samples = np.concatenate([tones(t, rng, *p) for t, p in zip(texts, pauses, strict=True)])
+            text = " ".join(texts)
         audio = folder / "audio" / f"{split}-{k}.wav"
         audio.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(audio, samples, RATE)
@@ -90,12 +98,12 @@ def make_job(
     train: dict[str, Any] | None = None,
     augment: AugmentConfig = NO_AUGMENT,
     seed: int = 1,
-    longest_edge: float = 0.05,
+    longest_pause: float | None = None,
     **more: Any,
 ) -> SpeechJob:
     """A training run on tones in ``folder/run``; it is scored on what it is trained on."""
     torch.set_num_threads(1)
-    spoken = write_split(folder, "train", utterances, longest_edge=longest_edge)
+    spoken = write_split(folder, "train", utterances, longest_pause=longest_pause)
     data = DataConfig(corpus="manifest", alphabet=ALPHABET, features=FEATURES)
     units = Units.characters(ALPHABET)
     stores = [
@@ -160,7 +168,7 @@ def train_and_pack(folder: Path) -> Path:
     """A model file of a network that has learned tones well, in about two seconds."""
     train = {"epochs": 12, "batch_seconds": 12.0, "max_rows": 8, "workers": 0}
     path = folder / "tones.sqm"
-    job = make_job(folder, utterances=60, model={"hidden": 48}, train=train, longest_edge=2.0)
+    job = make_job(folder, utterances=48, model={"hidden": 48}, train=train, longest_pause=1.0)
     pack(Trainer(job).run(), path)
     return path
 

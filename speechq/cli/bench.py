@@ -168,6 +168,77 @@ def spot(
     show_curve(found["curve"])
 
 
+@app.command()
+def serve(
+    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm) or a model folder."),
+    manifest: Path = typer.Argument(..., metavar="MANIFEST", help="What the clients say."),
+    streams: str = typer.Option("1,25,50,100", help="Numbers of clients at a time."),
+    seconds: float = typer.Option(20.0, min=1.0, help="How long each of them speaks."),
+    max_streams: int = typer.Option(100, min=1, help="Streams that the server takes."),
+    as_json: bool = typer.Option(False, "--json", help="Print a JSON list instead of a table."),
+) -> None:
+    """Lag of the server with many clients that speak in real time, and whether every word is right.
+
+    Example: **speechq bench serve model/ test.jsonl --streams 50,100,110**
+    """
+    from speechq.bench.serving import measure
+    from speechq.cli.needs import extra
+    from speechq.cli.tables import show_load
+
+    with extra("serve"):
+        import uvicorn  # noqa: F401
+        import websockets  # noqa: F401
+    rows = measure(model, manifest, _numbers("streams", streams), seconds, max_streams)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        show_load(rows)
+
+
+@app.command()
+def latency(
+    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm) or a model folder."),
+    manifest: Path = typer.Argument(..., metavar="MANIFEST", help="Utterances to be recognized."),
+    block: str = typer.Option("1,4,16", help="Frames per weight read: audio comes in pieces of so many."),
+    depth: str = typer.Option("20,60", help="Units that the beam search may leave undecided."),
+    most: int = typer.Option(0, min=0, help="Take only so many utterances; 0: all."),
+    as_json: bool = typer.Option(False, "--json", help="Print a JSON list instead of a table."),
+) -> None:
+    """Time from the end of a word in the audio to its appearance, and to its becoming stable.
+
+    Example: **speechq bench latency model/ test.jsonl --block 1,16 --depth 20,60**
+    """
+    from speechq.bench.latency import measure
+    from speechq.cli.tables import show_latency
+
+    rows = measure(model, manifest, _numbers("block", block), _numbers("depth", depth), most)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        show_latency(rows)
+
+
+@app.command()
+def soak(
+    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm) or a model folder."),
+    manifest: Path = typer.Argument(..., metavar="MANIFEST", help="What is said, again and again."),
+    hours: float = typer.Option(10.0, min=0.1, help="Hours of audio."),
+    as_json: bool = typer.Option(False, "--json", help="Print a JSON list instead of a table."),
+) -> None:
+    """Hours of audio through one stream as fast as it goes: memory and speed along the way.
+
+    Example: **speechq bench soak model/ test.jsonl --hours 10**
+    """
+    from speechq.bench.soak import measure
+    from speechq.cli.tables import show_soak
+
+    rows = measure(model, manifest, hours)
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        show_soak(rows)
+
+
 def _numbers(name: str, text: str) -> list[int]:
     """The whole numbers of an option such as ``--bits 2,4``."""
     try:

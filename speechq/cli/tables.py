@@ -89,6 +89,46 @@ def show_curve(rows: Sequence[Mapping[str, float]]) -> None:
     show(table)
 
 
+def show_load(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what ``speechq bench serve`` measured."""
+    table = Table()
+    for name in ("Streams", "Served", "Refused", "Equal to offline", "Lag median", "95 %", "Highest"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        counts = (str(row[key]) for key in ("streams", "served", "refused", "equal_to_offline"))
+        lags = (f"{1000 * row[key]:.0f} ms" for key in ("lag_median", "lag_95", "lag_highest"))
+        table.add_row(*counts, *lags)
+    show(table)
+
+
+def show_latency(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what ``speechq bench latency`` measured."""
+    table = Table()
+    for name in ("Block", "Depth", "Words", "Appears median", "95 %", "Stable median", "95 % "):
+        table.add_column(name, justify="right")
+    for row in rows:
+        counts = (str(row[key]) for key in ("block", "depth", "words"))
+        keys = ("appears_median", "appears_95", "stable_median", "stable_95")
+        table.add_row(*counts, *(f"{1000 * row[key]:.0f} ms" for key in keys))
+    show(table)
+
+
+def show_soak(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print what ``speechq bench soak`` measured."""
+    table = Table()
+    for name in ("Audio", "Resident memory", "Since 5 minutes", "Speed", "Segments"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            f"{row['audio_seconds'] / 60:,.0f} min",
+            f"{row['resident_bytes'] / 2**20:,.2f} MiB",
+            f"{row['growth_bytes'] / 2**20:+,.2f} MiB",
+            f"{row['times_real_time']:,.0f} x real time",
+            f"{row['segments']:,}",
+        )
+    show(table)
+
+
 def _summary(facts: Mapping[str, Any]) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     kinds = [layer["kind"] for layer in facts["layers"]]

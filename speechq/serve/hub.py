@@ -188,8 +188,10 @@ class Hub:
         well = [session for session, _ in taken if session.error is None]
         try:
             self.recognizer.decode([session.stream for session in well])
-        except Exception:
-            self._one_by_one(well)
+        except Exception as error:  # no input is known to cause one; what was in the block is lost
+            log.exception("decoding failed")
+            for session in well:
+                session.error = error
         now = time.monotonic()
         for session, chunks in taken:
             self._collect(session)
@@ -197,15 +199,6 @@ class Hub:
             if session.live and chunks:
                 self.metrics.lag(now - chunks[-1].arrived)
         self.metrics.add("decode_seconds_total", time.thread_time() - begun)
-
-    def _one_by_one(self, sessions: Sequence[Session]) -> None:
-        """After an error of the whole block: only the stream that it belongs to is lost."""
-        for session in sessions:
-            try:
-                self.recognizer.decode([session.stream])
-            except Exception as error:
-                log.exception("a stream failed")
-                session.error = error
 
     def _collect(self, session: Session) -> None:
         stream = session.stream

@@ -29,6 +29,7 @@ from speechq.runtime.engine import Engine
 from speechq.runtime.model_file import read_model, write_model
 from speechq.runtime.model_folder import find_model
 from speechq.runtime.stream import Stream
+from speechq.text.error_rates import word_errors
 
 Samples = NDArray[np.float32]
 some = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -237,6 +238,27 @@ def test_segments_are_handed_out_once_with_times_of_the_stream(recognizer: Recog
         assert before.words[-1].end < after.words[0].start
         assert after.words[0].start > 2.0
     assert stream.result == found[-1] or stream.result.text == ""
+
+
+def test_one_endless_stream_has_the_error_rate_of_its_utterances(recognizer: Recognizer) -> None:
+    rng = np.random.default_rng(21)
+    texts = [random_text(rng) for _ in range(60)]
+    recordings = [tones(text, rng, 0.3, 1.0) for text in texts]
+    alone = [whole(recognizer, samples).text for samples in recordings]
+    stream = recognizer.create_stream(endpointing=True)
+    found = feed(recognizer, stream, np.concatenate(recordings), RATE, [(1600, True)])
+    together = " ".join(segment.text for segment in found)
+    reference = " ".join(texts)
+    words = len(reference.split())
+    errors = [_errors(reference, said) / words for said in (" ".join(alone), together)]
+    assert errors[0] < 0.2
+    assert abs(errors[1] - errors[0]) <= 0.01
+    assert len(found) == len(texts)
+
+
+def _errors(reference: str, said: str) -> int:
+    count = word_errors(reference, said)
+    return count.substitutions + count.deletions + count.insertions
 
 
 def test_a_long_segment_ends_between_words(tones_model: Path) -> None:

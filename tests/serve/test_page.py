@@ -80,7 +80,7 @@ def test_the_microphone_becomes_words(page: Any, tmp_path: Path) -> None:
     title = page.get_attribute(".word", "title")
     assert "confidence" in title
     assert page.inner_text("#lag").endswith("ms")
-    assert "million weights" in page.inner_text("#facts")
+    assert "weights in 0.08 MB" in page.inner_text("#facts")
     page.screenshot(path=tmp_path / "page.png")
     assert page.get_attribute("#microphone", "aria-pressed") == "true"
     page.keyboard.press("Enter")

@@ -84,7 +84,7 @@ class Transcription {
   hear(message) {
     if (message.type === "ready") {
       const { scheme, layers, parameters, bytes } = message.model;
-      const size = `${(parameters / 1e6).toFixed(1)} million weights in ${(bytes / 1e6).toFixed(2)} MB`;
+      const size = `${parameters.toLocaleString("en")} weights in ${(bytes / 1e6).toFixed(2)} MB`;
       find("facts").textContent = `${scheme}, ${layers.length} layers, ${size}`;
       this.resolve();
     } else if (message.type === "partial") {
