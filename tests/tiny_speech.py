@@ -38,7 +38,11 @@ SOME_AUGMENT = AugmentConfig(time_masks=1, time_mask=6, frequency_masks=1, frequ
 
 
 def tones(
-    text: str, rng: np.random.Generator, before: float = 0.05, behind: float = 0.05
+    text: str,
+    rng: np.random.Generator,
+    before: float = 0.05,
+    behind: float = 0.05,
+    noise: float = 1e-3,
 ) -> NDArray[np.float32]:
     """0.15 s of a tone per letter, silence for a space and around, over a little noise."""
     pieces = []
@@ -48,7 +52,7 @@ def tones(
         window = np.hanning(len(time)) * (letter != " ")
         pieces.append(0.4 * window * np.sin(2 * np.pi * pitch * time))
     joined = np.concatenate([np.zeros(int(before * RATE)), *pieces, np.zeros(int(behind * RATE))])
-    return (joined + 1e-3 * rng.standard_normal(len(joined))).astype(np.float32)
+    return (joined + noise * rng.standard_normal(len(joined))).astype(np.float32)
 
 
 def random_text(rng: np.random.Generator) -> str:
@@ -62,7 +66,8 @@ def write_split(
 ) -> list[Utterance]:
     """``folder/<split>.jsonl`` and its recordings.
 
-    With ``longest_pause`` each has three texts with up to so many seconds of silence around them.
+    With ``longest_pause`` each has three texts with up to so many seconds of silence around them, and the
+    noise differs.
     """
     rng = np.random.default_rng([seed, sum(map(ord, split))])
     found = []
@@ -73,7 +78,8 @@ def write_split(
         else:
             texts = [random_text(rng) for _ in range(3)]
             pauses = rng.uniform(0.05, longest_pause, (3, 2))
-            samples = np.concatenate([tones(t, rng, *p) for t, p in zip(texts, pauses, strict=True)])
+            noise = 10 ** rng.uniform(-3.2, -2.6)
+            samples = np.concatenate([tones(t, rng, *p, noise) for t, p in zip(texts, pauses, strict=True)])
             text = " ".join(texts)
         audio = folder / "audio" / f"{split}-{k}.wav"
         audio.parent.mkdir(parents=True, exist_ok=True)
@@ -166,9 +172,9 @@ def make_retraining(
 
 def train_and_pack(folder: Path) -> Path:
     """A model file of a network that has learned tones well, in about two seconds."""
-    train = {"epochs": 12, "batch_seconds": 12.0, "max_rows": 8, "workers": 0}
+    train = {"epochs": 20, "batch_seconds": 12.0, "max_rows": 8, "workers": 0}
     path = folder / "tones.sqm"
-    job = make_job(folder, utterances=48, model={"hidden": 48}, train=train, longest_pause=1.0)
+    job = make_job(folder, utterances=60, model={"hidden": 48}, train=train, longest_pause=1.0)
     pack(Trainer(job).run(), path)
     return path
 

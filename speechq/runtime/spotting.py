@@ -125,8 +125,8 @@ class KeywordSpotter:
         separator = self._units.separator
         if not separator:
             return np.zeros_like(before)  # units that carry their word boundaries, or have none
-        found: NDArray[np.float64] = np.maximum(row[separator], row[0] + before)
-        return found
+        score: NDArray[np.float64] = np.maximum(row[separator], row[0] + before)
+        return score
 
     def _fired(self, row: NDArray[np.float64]) -> list[Detection]:
         rows = np.arange(len(self.keywords))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 
 _LAG_BOUNDS = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 _HELP = {
@@ -22,14 +22,14 @@ class Metrics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts: Counter[tuple[str, str]] = Counter()
+        self._counts: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._lags: Counter[float] = Counter()
         self._lag_sum = 0.0
 
     def add(self, name: str, amount: float = 1.0, label: str = "") -> None:
         """Count; ``label`` as ``kind="live"``."""
         with self._lock:
-            self._counts[name, label] += amount  # type: ignore[assignment]
+            self._counts[name, label] += amount
 
     def lag(self, seconds: float) -> None:
         """Note the time from the arrival of live audio to its being decoded."""

@@ -127,12 +127,18 @@ async function listen() {
     say("A browser gives the microphone only to https pages and to this machine itself (localhost).");
     return;
   }
-  // The sound as it is: what browsers do to please the ear of a caller is not what the model has learned from.
-  const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-  const sound = await navigator.mediaDevices.getUserMedia({ audio });
   const context = new AudioContext();
   await context.audioWorklet.addModule("worklet.js");
   const node = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 });
+  // The sound as it is: what browsers do to please the ear of a caller is not what the model has learned from.
+  const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+  let sound;
+  try {
+    sound = await navigator.mediaDevices.getUserMedia({ audio });
+  } catch (error) {
+    await context.close();
+    throw error;
+  }
   const running = new Transcription(context.sampleRate);
   stream = running;
   find("microphone").setAttribute("aria-pressed", "true");
@@ -150,13 +156,19 @@ async function listen() {
     await running.finish();
   };
   running.closed.then(stop);
-  await running.ready;
+  // What is said before the server is ready waits for it.
+  const early = [];
+  let ready = false;
   node.port.onmessage = ({ data }) => {
     const decibel = 10 * Math.log10(Math.max(data.power, 1e-12));
     find("level").value = Math.min(1, Math.max(0, 1 + decibel / 60));
-    running.send(data.samples);
+    if (ready) running.send(data.samples);
+    else early.push(data.samples);
   };
   context.createMediaStreamSource(sound).connect(node);
+  await running.ready;
+  ready = true;
+  for (const samples of early) running.send(samples);
 }
 
 async function transcribe(file) {
