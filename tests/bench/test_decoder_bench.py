@@ -80,7 +80,7 @@ def test_the_acoustic_score_is_the_sum_over_all_alignments(seed: int, frames: in
     for path in itertools.product(range(4), repeat=frames):
         said = [unit for unit, _ in itertools.groupby(path) if unit]
         spoken = " ".join(units.decode(said).split()) if said else ""
-        score = float(sum(log_probs[t, unit] for t, unit in enumerate(path)))
+        score = sum(float(log_probs[t, unit]) for t, unit in enumerate(path))
         sums[spoken] = float(np.logaddexp(sums.get(spoken, -math.inf), score))
     for spoken, score in sums.items():
         assert acoustic(spoken, log_probs, units) == pytest.approx(score)
