@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <string_view>
 #include <system_error>
 
@@ -116,9 +117,10 @@ void read(const Value& content, const std::string& folder, Settings& settings) {
              return option != nullptr;
            });
          else if (name == "lexicon")
-           settings.lexicon = value.type() == Type::null
-                                  ? std::nullopt
-                                  : std::optional<std::string>(folder + "/" + value.string());
+           settings.lexicon =
+               value.type() == Type::null
+                   ? std::nullopt
+                   : std::optional<std::string>((std::filesystem::path(folder) / value.string()).string());
          else if (name == "times")
            each(value, name, "start, end", [&](const std::string& key, const Value& number) {
              if (key == "start") settings.start_shift = finite(number, "times.start");
