@@ -155,7 +155,7 @@ std::unique_ptr<Result> Stream::result_of(const decoders::Hypothesis& hypothesis
   result->words = hypothesis.words;
   for (const decoders::Word& word : result->words) {
     const double start = std::max(0.0, static_cast<double>(word.start) * seconds + settings.start_shift);
-    const double end = std::max(0.0, static_cast<double>(word.end) * seconds + settings.end_shift);
+    const double end = std::max(start, static_cast<double>(word.end) * seconds + settings.end_shift);
     result->shown.push_back({word.text.c_str(), start, end, calibrated(word.confidence, settings)});
   }
   return result;

@@ -3,7 +3,8 @@
 
 namespace speechq::testing {
 
-// The allocation after the next `count` ones fails, once; negative: none does.
+// The allocation after the next `count` ones fails, once; negative: none does. Those that may fail in silence
+// (std::nothrow) are not meant.
 void fail_allocation(long count);
 
 }  // namespace speechq::testing
