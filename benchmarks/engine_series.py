@@ -14,7 +14,6 @@ from pathlib import Path
 
 from speechq.bench import plots
 from speechq.bench.engine import figures
-from speechq.bench.engine.loop import ROUNDS
 from speechq.bench.engine.run import machine_note
 from speechq.bench.engine.series import Series, latency_rows, measure_series, read_series, write_series
 from speechq.bench.engine.synthetic import Shape
@@ -22,6 +21,8 @@ from speechq.bench.report import WIDE
 from speechq.errors import SpeechqError
 from speechq.files import write_text
 from speechq.recipes.provenance import run_facts
+
+ROUNDS = 3  # in 4 minutes
 
 
 def write_figures(series: Series, folder: Path) -> list[Path]:

@@ -28,7 +28,7 @@ class FeatureConfig(Section):
     dither: float = Field(0.0, ge=0.0, description="must stay 0 for identical bits offline and streaming")
     low_hz: float = Field(20.0, ge=0.0)
     high_hz: float = Field(-400.0, description="upper edge; negative: relative to half the sample rate")
-    stack: int = Field(3, ge=1, le=8, description="frames of 10 ms joined into one network frame")
+    stack: int = Field(3, ge=1, le=16, description="frames of 10 ms joined into one network frame")
     stride: int = Field(3, ge=1, le=8, description="frames of 10 ms between two network frames")
 
     @model_validator(mode="after")

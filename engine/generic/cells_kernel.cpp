@@ -134,7 +134,8 @@ void conv_floats(int taps, const float* const* x, const float* w, int units, flo
     for (int j = 0; j < units; ++j) sums[j] = sums[j] + x[k][j] * w[k * kTile + j];
 }
 
-// Grids as loop constants.
+// Grids as loop constants. Each kernel works on a copy that nothing else can reach, or the compiler takes
+// them for something that stores may change.
 struct Steps {
   explicit Steps(const CellTask& a)
       : gate(a.gate.step),
@@ -176,9 +177,10 @@ SPEECHQ_INLINE float skip_value(Codes, const void* skip, int j, float step) {
 }
 
 void sru(const SruTask& a) {
-  const Steps s(a);
+  const Steps steps(a);
   choose_flags(
       [&](auto with_v, auto with_tanh, auto gates, auto cells, auto codes, auto skip_codes) {
+        const Steps s = steps;
         const float* __restrict vf = a.v;
         const float* __restrict vr = a.v + a.stride;
         const float scale_x = a.scale_x, skip_step = a.skip_step;
@@ -211,9 +213,10 @@ void sru(const SruTask& a) {
 }
 
 void lstm(const LstmTask& a) {
-  const Steps s(a);
+  const Steps steps(a);
   choose_flags(
       [&](auto peepholes, auto residual, auto gates, auto cells, auto codes) {
+        const Steps s = steps;
         const float* __restrict pi = a.peepholes;
         const float* __restrict pf = a.peepholes + a.stride;
         const float* __restrict po = a.peepholes + 2 * a.stride;
@@ -251,9 +254,10 @@ void lstm(const LstmTask& a) {
 }
 
 void residual(const CellTask& a) {
-  const Steps s(a);
+  const Steps steps(a);
   choose_flags(
       [&](auto codes, auto skip_codes) {
+        const Steps s = steps;
         const float skip_step = a.skip_step;
         for (int n = 0; n < a.columns; ++n) {
           const float* __restrict u = a.u + static_cast<std::int64_t>(n) * kTile;
@@ -269,9 +273,10 @@ void residual(const CellTask& a) {
 }
 
 void qrnn(const QrnnTask& a) {
-  const Steps s(a);
+  const Steps steps(a);
   choose_flags(
       [&](auto with_input, auto gates, auto cells, auto codes) {
+        const Steps s = steps;
         for (int n = 0; n < a.columns; ++n) {
           const float* __restrict u = a.u + static_cast<std::int64_t>(n) * a.parts * kTile;
           float* __restrict cell = a.column[n].c;
@@ -292,9 +297,10 @@ void qrnn(const QrnnTask& a) {
 }
 
 void isru(const CellTask& a) {
-  const Steps s(a);
+  const Steps steps(a);
   choose_flags(
       [&](auto with_skip, auto skip_codes, auto gates, auto cells, auto codes) {
+        const Steps s = steps;
         const float skip_step = a.skip_step;
         for (int n = 0; n < a.columns; ++n) {
           const float* __restrict u = a.u + static_cast<std::int64_t>(n) * 4 * kTile;

@@ -171,7 +171,7 @@ void read_features(const Value& features, Model& model) {
   not_negative(features, "dither", 0);
   found.low_hz = not_negative(features, "low_hz", 20);
   found.high_hz = real(features, "high_hz", -400);
-  model.stack = whole(features, "stack", 1, 8, 3);
+  model.stack = whole(features, "stack", 1, 16, 3);
   model.stride = whole(features, "stride", 1, 8, 3);
   if (model.stride < 3)
     throw ModelError("features: stride must be at least 3: the network frame rate is at most 33 per second");

@@ -65,6 +65,12 @@ struct Features {
 };
 
 struct Model {
+  Model() = default;
+  // Matrices point into `bytes` and `decoded`, which stay where they are when a model is moved, but not when it
+  // is copied.
+  Model(Model&&) = default;
+  Model& operator=(Model&&) = default;
+
   std::vector<std::uint8_t> bytes;                // the whole file
   std::deque<std::vector<std::uint8_t>> decoded;  // packed codes of matrices that the file holds range-coded
   std::string scheme;

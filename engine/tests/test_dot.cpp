@@ -62,48 +62,111 @@ struct Packed {
   Panels panels;
 };
 
+// Products of random codes against sums term by term, on every instruction set.
+void check_products(std::mt19937& random, int bits, std::int64_t parts, std::int64_t units,
+                    std::int64_t depth, int columns) {
+  CAPTURE(bits);
+  CAPTURE(parts);
+  CAPTURE(depth);
+  CAPTURE(columns);
+  const Weights weights(bits, random_codes(random, bits, parts * units * depth), parts * units);
+  const Packed packed(weights, parts);
+  // Codes from -127 to 127, and -128, which the low byte of a 16-bit code can have.
+  std::uniform_int_distribution<int> code(-128, 127);
+  std::vector<std::int16_t> x(static_cast<std::size_t>(columns * depth));
+  for (auto& value : x) value = static_cast<std::int16_t>(code(random));
+  std::vector<std::int32_t> expected(static_cast<std::size_t>(columns * parts * units));
+  for (std::int64_t n = 0; n < columns; ++n)
+    for (std::int64_t row = 0; row < parts * units; ++row) {
+      const int* w = weights.codes.data() + row * depth;
+      std::int32_t& sum = expected[static_cast<std::size_t>(n * parts * units + row)];
+      for (std::int64_t k = 0; k < depth; ++k) sum += w[k] * x[static_cast<std::size_t>(n * depth + k)];
+    }
+  const std::int64_t words = packed.panels.depth_blocks() * 8;
+  std::vector<std::int32_t> word(static_cast<std::size_t>(words * columns)),
+      sums(static_cast<std::size_t>(columns));
+  for_each_isa([&] {
+    kernels().cells.pack_codes(x.data(), depth, depth, columns, false, word.data(), columns, sums.data());
+    const PackedInput input{word.data(), sums.data(), columns, columns};
+    for (std::int64_t block = 0; block < packed.panels.unit_blocks(); ++block) {
+      std::vector<std::int32_t> out(static_cast<std::size_t>(columns * parts * kRows));
+      kernels().dot(packed.rows(block), input, out.data(), {parts * kRows, kRows});
+      int wrong = 0;
+      for (std::int64_t n = 0; n < columns; ++n)
+        for (std::int64_t part = 0; part < parts; ++part)
+          for (std::int64_t row = 0; row < kRows; ++row) {
+            const std::int64_t unit = block * kRows + row;
+            const std::int32_t sum =
+                unit < units ? expected[static_cast<std::size_t>((n * parts + part) * units + unit)] : 0;
+            wrong += out[static_cast<std::size_t>((n * parts + part) * kRows + row)] != sum;
+          }
+      CHECK(wrong == 0);
+    }
+  });
+}
+
 }  // namespace
 
 TEST_CASE("products of codes are the exact sums on every instruction set") {
   std::mt19937 random(1);
   for (int bits = 2; bits <= 8; ++bits)
     for (std::int64_t parts : {1, 3, 4})
-      for (int columns : {1, 2, 3, 5, 8, 13, 16}) {
-        CAPTURE(bits);
-        CAPTURE(parts);
-        CAPTURE(columns);
-        const std::int64_t units = 21, depth = 37 + bits;
-        const Weights weights(bits, random_codes(random, bits, parts * units * depth), parts * units);
-        const Packed packed(weights, parts);
-        // Codes from -127 to 127, and -128, which the low byte of a 16-bit code can have.
-        std::uniform_int_distribution<int> code(-128, 127);
-        std::vector<std::int16_t> x(static_cast<std::size_t>(columns * depth));
-        for (auto& value : x) value = static_cast<std::int16_t>(code(random));
-        const std::int64_t words = packed.panels.depth_blocks() * 8;
-        std::vector<std::int32_t> word(static_cast<std::size_t>(words * columns)),
-            sums(static_cast<std::size_t>(columns));
-        for_each_isa([&] {
-          kernels().cells.pack_codes(x.data(), depth, depth, columns, false, word.data(), columns,
-                                     sums.data());
-          const PackedInput input{word.data(), sums.data(), columns, columns};
-          for (std::int64_t block = 0; block < packed.panels.unit_blocks(); ++block) {
-            std::vector<std::int32_t> out(static_cast<std::size_t>(columns * parts * kRows));
-            kernels().dot(packed.rows(block), input, out.data(), {parts * kRows, kRows});
-            int wrong = 0;
-            for (int n = 0; n < columns; ++n)
-              for (std::int64_t part = 0; part < parts; ++part)
-                for (std::int64_t row = 0; row < kRows; ++row) {
-                  const std::int64_t unit = block * kRows + row;
-                  std::int32_t expected = 0;
-                  for (std::int64_t k = 0; unit < units && k < depth; ++k)
-                    expected += weights.codes[static_cast<std::size_t>((part * units + unit) * depth + k)] *
-                                x[static_cast<std::size_t>(n * depth + k)];
-                  wrong += out[static_cast<std::size_t>((n * parts + part) * kRows + row)] != expected;
-                }
-            CHECK(wrong == 0);
+      for (int columns : {1, 2, 3, 5, 8, 13, 16}) check_products(random, bits, parts, 21, 37 + bits, columns);
+}
+
+TEST_CASE("long rows and many columns too") {
+  std::mt19937 random(2);
+  for (int bits : {3, 8})
+    for (int columns : {16, 19, 64}) {
+      check_products(random, bits, 3, 16, 1100, columns);
+      check_products(random, bits, 1, 16, 2090, columns);
+    }
+}
+
+TEST_CASE("products of floats are sums in the order of the columns on every instruction set") {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  const std::int64_t depth = 300, units = 16;
+  for (std::int64_t parts : {1, 3, 4})
+    for (int columns : {1, 2, 7, 16, 33}) {
+      CAPTURE(parts);
+      CAPTURE(columns);
+      std::vector<float> weights(static_cast<std::size_t>(parts * units * depth)),
+          x(static_cast<std::size_t>(columns * depth));
+      for (float& value : weights) value = normal(random);
+      for (float& value : x) value = normal(random);
+      Matrix matrix;
+      matrix.bits = 32;
+      matrix.rows = parts * units;
+      matrix.columns = depth;
+      matrix.codes = reinterpret_cast<const std::uint8_t*>(weights.data());
+      Buffer buffer;
+      buffer.reserve(weights.size() * sizeof(float));
+      const Panels panels = pack_panels(matrix, parts, static_cast<std::uint8_t*>(buffer.data()));
+      Rows rows;
+      rows.first = panels.row_block(0);
+      rows.bits = 32;
+      rows.count = static_cast<int>(parts);
+      rows.columns = depth;
+      rows.block_stride = panels.piece_bytes();
+      rows.stride = panels.stride();
+      for_each_isa([&] {
+        std::vector<float> out(static_cast<std::size_t>(columns * parts * kRows));
+        kernels().float_dot(rows, {x.data(), depth, columns}, out.data(), {parts * kRows, kRows});
+        int wrong = 0;
+        for (std::int64_t n = 0; n < columns; ++n)
+          for (std::int64_t row = 0; row < parts * units; ++row) {
+            volatile float sum = 0;  // so that nothing is fused or put in another order
+            for (std::int64_t k = 0; k < depth; ++k) {
+              const volatile float term = x[static_cast<std::size_t>(n * depth + k)] *
+                                          weights[static_cast<std::size_t>(row * depth + k)];
+              sum = sum + term;
+            }
+            wrong += out[static_cast<std::size_t>(n * parts * kRows + row)] != sum;
           }
-        });
-      }
+        CHECK(wrong == 0);
+      });
+    }
 }
 
 TEST_CASE("the largest sums do not overflow or saturate") {

@@ -15,14 +15,22 @@ TEST_CASE("every tile of every phase runs once, and after the phase before it") 
       std::vector<std::atomic<int>> count(static_cast<std::size_t>(phases * tiles));
       std::atomic<std::int64_t> finished{0};
       std::atomic<int> early{0};
-      for_phases(phases, tiles, threads, [&](std::int64_t phase, std::int64_t tile) {
+      const auto run = [&](std::int64_t phase, std::int64_t tile) {
         early += finished.load() < phase * tiles;
         ++count[static_cast<std::size_t>(phase * tiles + tile)];
         ++finished;
-      });
+      };
+      for_phases(phases, tiles, threads, run, 3);
       CHECK(early == 0);
       for (const auto& n : count) CHECK(n == 1);
     }
+}
+
+TEST_CASE("the order of the tiles turns round every so many phases") {
+  std::vector<std::int64_t> order;
+  const auto run = [&](std::int64_t, std::int64_t tile) { order.push_back(tile); };
+  for_phases(5, 3, 1, run, 2);
+  CHECK(order == std::vector<std::int64_t>{0, 1, 2, 0, 1, 2, 2, 1, 0, 2, 1, 0, 0, 1, 2});
 }
 
 TEST_CASE("nothing to do is done") {

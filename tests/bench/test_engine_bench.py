@@ -89,7 +89,7 @@ def test_a_synthetic_model_is_valid(cell: Cell, bits: int, hidden: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hidden", "inputs"), [(256, 256), (512, 512), (1024, 1024), (2048, 1024), (4096, 1024)]
+    ("hidden", "inputs"), [(256, 256), (512, 512), (1024, 1024), (2048, 2048), (4096, 2048)]
 )
 def test_inputs_are_as_many_as_units_where_features_can_be(hidden: int, inputs: int) -> None:
     assert Shape("sru", 4, hidden).inputs == inputs

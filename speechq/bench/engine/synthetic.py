@@ -25,7 +25,7 @@ QRNN_WINDOW = 2
 FLOAT_BITS = 32
 
 _SIGNAL_BITS = 8
-_MELS, _STACK = range(8, 129), range(1, 9)  # the widths that a model's features may have
+_MELS, _STACK = range(8, 129), range(1, 17)  # the widths that a model's features may have
 _INPUT_PEAK = 3.0  # of inputs with variance 1
 _OUTPUT_PEAK = {"sru": 3.0, "lstm": 1.0, "qrnn": 2.0}
 # The smallest output layer that there is: the recurrent layers are what is measured.
@@ -42,7 +42,7 @@ class Shape:
 
     @property
     def inputs(self) -> int:
-        """Values per frame: as many as units, or as many as features can have (at most 1024)."""
+        """Values per frame: as many as units, or as many as features can have (at most 2048)."""
         return max(
             mels * stack for mels in _MELS for stack in _STACK if mels * stack <= max(self.hidden, _MELS[0])
         )
