@@ -195,7 +195,7 @@ void single(const Task& a) {
   }
 }
 
-// R row blocks times all columns but, perhaps, the last one.
+// R row blocks times all columns but, perhaps, the last one; fewer than eight columns if R is more than two.
 template <int Bits, int R>
 void row_blocks(const Task& whole, int columns) {
   constexpr int kMost = R == 1 ? 16 : 8;
@@ -223,7 +223,8 @@ void row_blocks(const Task& whole, int columns) {
     // As many sums as hide the latency of the products and leave registers for what is multiplied.
     if constexpr (R == 1)
       while (left >= 16) step(std::integral_constant<int, 16>{});
-    while (left >= 8) step(std::integral_constant<int, 8>{});
+    if constexpr (R <= 2)
+      while (left >= 8) step(std::integral_constant<int, 8>{});
     if (left >= 4) step(std::integral_constant<int, 4>{});
     if (left >= 2) step(std::integral_constant<int, 2>{});
   }
@@ -247,11 +248,16 @@ void all(const Rows& rows, const PackedInput& x, std::int32_t* out, Place place)
   };
   if (x.count > 1) {
     Task a = whole;
-    // Measured: three row blocks times eight columns are slower.
-    in_pieces<2>(rows.count, [&](auto blocks) {
+    const auto step = [&](auto blocks) {
       row_blocks<Bits, blocks.value>(a, x.count);
       advance(a, blocks.value);
-    });
+    };
+    // Few columns: all row blocks at once, so that memory is read in one stream. Many: measured, two row
+    // blocks times eight columns are faster than three.
+    if (x.count < 8)
+      in_pieces<4>(rows.count, step);
+    else
+      in_pieces<2>(rows.count, step);
   }
   if (x.count % 2 == 1) {
     Task a = whole;
