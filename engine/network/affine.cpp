@@ -73,8 +73,8 @@ Operand Affine::operand(const Signal& x, std::int64_t first, int columns, Arena&
   Operand result;
   if (integer()) {
     const int packed = columns_of(columns);
-    result.codes = {arena.take<std::int32_t>(panels_.depth_blocks() * (kDepth / 4) * packed),
-                    arena.take<std::int32_t>(packed), packed, packed};
+    result.codes = {arena.take<std::int32_t>(words_of_column() * packed), arena.take<std::int32_t>(packed),
+                    std::min(packed, columns_of(kColumns)), packed};
   } else if (x.grid.on()) {
     result.values = {arena.take<float>(columns * x.stride), x.stride, columns};
   } else {
@@ -84,12 +84,21 @@ Operand Affine::operand(const Signal& x, std::int64_t first, int columns, Arena&
   return result;
 }
 
+PackedInput Affine::group_of(const PackedInput& x, int first) const {
+  const int at = columns_of(first), count = std::min(columns_of(kColumns), x.count - at);
+  return {x.words + at * words_of_column(), x.sums + at, count, count};
+}
+
 void Affine::refill(const Signal& x, std::int64_t first, const Operand& operand) const {
   if (integer()) {
     const int columns = wide() ? operand.codes.count / 2 : operand.codes.count;
-    kernels().cells.pack_codes(x.codes + first * x.stride, x.stride, panels_.columns, columns, wide(),
-                               const_cast<std::int32_t*>(operand.codes.words), operand.codes.stride,
-                               const_cast<std::int32_t*>(operand.codes.sums));
+    for (int begin = 0; begin < columns; begin += kColumns) {
+      const PackedInput group = group_of(operand.codes, begin);
+      const int count = std::min(kColumns, columns - begin);
+      kernels().cells.pack_codes(x.codes + (first + begin) * x.stride, x.stride, panels_.columns, count,
+                                 wide(), const_cast<std::int32_t*>(group.words), group.stride,
+                                 const_cast<std::int32_t*>(group.sums));
+    }
   } else if (x.grid.on()) {
     kernels().cells.values(x.codes + first * x.stride, operand.values.count * x.stride, x.grid.step,
                            const_cast<float*>(operand.values.values));
@@ -115,9 +124,9 @@ void Affine::products(std::int64_t tile, const Operand& x, int first, int column
     rows.block_stride = parts == 1 ? panels_.unit_block_bytes() : panels_.piece_bytes();
     rows.stride = panels_.stride();
     if constexpr (std::is_same_v<T, std::int32_t>) {
-      const int at = columns_of(first);
-      kernels().dot(rows, {x.codes.words + at, x.codes.sums + at, x.codes.stride, columns_of(columns)},
-                    sums + group * kRows, place);
+      PackedInput input = group_of(x.codes, first);
+      input.count = columns_of(columns);
+      kernels().dot(rows, input, sums + group * kRows, place);
     } else {
       kernels().float_dot(rows, {x.values.values + first * x.values.stride, x.values.stride, columns},
                           sums + group * kRows, place);

@@ -10,7 +10,12 @@
 
 namespace speechq::engine {
 
-// A signal as products read it; of some or all of its columns.
+// Columns that are worked on at a time, so that what lies between product and cell stays in the cache.
+constexpr int kColumns = 16;
+
+// A signal as products read it; of some or all of its columns. Codes are packed in groups of kColumns columns
+// one behind the other: the words of a group lie side by side and do not fall on the same few places of a
+// cache.
 struct Operand {
   PackedInput codes;
   FloatInput values;
@@ -22,9 +27,6 @@ void fetch(const T* values, std::int64_t count) {
   for (std::int64_t i = 0; i < count; i += kLine / static_cast<std::int64_t>(sizeof(T)))
     __builtin_prefetch(values + i);
 }
-
-// Columns that are worked on at a time, so that what lies between product and cell stays in the cache.
-constexpr int kColumns = 16;
 
 class Affine {
  public:
@@ -42,7 +44,8 @@ class Affine {
   // The same for an operand of as many columns again, into its memory.
   void refill(const Signal& x, std::int64_t first, const Operand& operand) const;
 
-  // out[n][part][kTile] of `columns` (at most kColumns) columns from `first`, in hybrid or in integer mode.
+  // out[n][part][kTile] of `columns` (at most kColumns) columns from `first`, a multiple of kColumns, in
+  // hybrid or in integer mode.
   void run(std::int64_t tile, const Operand& x, int first, int columns, float* out, Profile* profile) const;
   void run(std::int64_t tile, const Operand& x, int first, int columns, std::int32_t* out,
            Profile* profile) const;
@@ -51,6 +54,8 @@ class Affine {
   bool integer() const { return panels_.bits != 32 && input_.on(); }
   bool wide() const { return integer() && input_.bits > 8; }
   int columns_of(int columns) const { return wide() ? 2 * columns : columns; }
+  std::int64_t words_of_column() const { return panels_.depth_blocks() * (kDepth / 4); }
+  PackedInput group_of(const PackedInput& x, int first) const;
   void prepare_hybrid(const Matrix& matrix, const std::vector<float>* bias);
   void prepare_integer(const Matrix& matrix, const std::vector<float>* bias);
   template <class T>

@@ -94,7 +94,9 @@ def threads(rows: Sequence[Row], width: float) -> Figure:
             speed = [single / row["us_per_frame"] for row in line]
             axes.plot([row["threads"] for row in line], speed, label=label, **look)
         _powers(axes, "threads", sorted({row["threads"] for row in members}))
-        axes.set_ylim(bottom=0)
+    panels[0][0].set_ylim(
+        bottom=0
+    )  # of all panels; after drawing them, as it ends the scaling to what is drawn
     panels[0][0].set_ylabel("times one thread")
     legend(figure, width)
     return figure
