@@ -22,7 +22,7 @@ from speechq.errors import SpeechqError
 from speechq.files import write_text
 from speechq.recipes.provenance import run_facts
 
-ROUNDS = 3  # in 4 minutes
+ROUNDS = 3  # of a series of 200 measurements: minutes
 
 
 def write_figures(series: Series, folder: Path) -> list[Path]:
