@@ -66,7 +66,8 @@ struct Features {
 
 struct Model {
   Model() = default;
-  // Matrices point into `bytes`, which stay where they are when a model is moved, but not when it is copied.
+  // Matrices point into `bytes` and `decoded`, which stay where they are when a model is moved, but not when
+  // it is copied.
   Model(Model&&) = default;
   Model& operator=(Model&&) = default;
 

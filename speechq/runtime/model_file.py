@@ -240,7 +240,9 @@ def _hierarchy(header: Mapping[str, Any]) -> Hierarchy | None:
             raise ModelError(f"hierarchy does not belong to a file of version {VERSION}")
         return None
     found = member(header, "hierarchy", dict)
-    clock = [typed("hierarchy: clock: a symbol", symbol, int) for symbol in member(found, "clock", list)]
+    clock = member(found, "clock", list)
+    if any(type(symbol) is not int for symbol in clock):
+        raise ModelError(f"hierarchy: clock: expected a list of integers, found {clock!r}")
     return Hierarchy(found["kind"], tuple(clock))
 
 
