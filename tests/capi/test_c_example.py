@@ -19,7 +19,7 @@ from speechq.data.features import stack_frames
 from speechq.runtime import BeamDecoder
 from speechq.runtime.engine import Engine
 from speechq.runtime.graph import Model
-from speechq.runtime.greedy import GreedyDecoder, best_path
+from speechq.runtime.greedy import GreedyDecoder
 from speechq.runtime.model_file import write_model
 from speechq.text.units import Units
 
@@ -98,28 +98,6 @@ def assert_same(found: list[Line], expected: list[Line]) -> None:
     np.testing.assert_allclose(numbers[0][:, 2], numbers[1][:, 2], rtol=0, atol=1e-6)
 
 
-def greedy_words(log_probs: NDArray[np.float32], units: Units, seconds: float) -> list[Line]:
-    """Words of the best path: runs of one symbol, each with the frame where it is likeliest."""
-    path = [*best_path(log_probs), 0]
-    lines: list[Line] = []
-    letters, confidence, first, last, begin = "", 1.0, 0, 0, 0
-    for t in range(1, len(path)):
-        if path[t] == path[t - 1] and t < len(path) - 1:
-            continue
-        unit, run = int(path[t - 1]), log_probs[begin:t]
-        peak = begin + int(np.argmax(run[:, unit]))
-        begin = t
-        closes = unit and units.symbols[unit] == " "
-        if unit and not closes:
-            first = first if letters else peak
-            letters, last = letters + units.symbols[unit], peak
-            confidence *= math.exp(float(log_probs[peak, unit]))
-        if letters and (closes or t == len(path) - 1):
-            lines.append((first * seconds, (last + 1) * seconds, confidence, letters))
-            letters, confidence = "", 1.0
-    return lines
-
-
 @pytest.mark.parametrize(
     ("cell", "options"),
     [
@@ -133,8 +111,10 @@ def test_the_best_path(tmp_path: Path, cell: str, options: dict[str, Any]) -> No
     path, frames, model, log_probs = make(tmp_path, cell=cell, **options)
     text, words = recognize(path, frames)
     assert text == GreedyDecoder(model.units).decode(log_probs)
+    stream = GreedyDecoder(model.units).stream()
+    stream.accept(log_probs)
     assert words
-    assert_same(words, greedy_words(log_probs, model.units, model.audio().stride * 0.01))
+    assert_same(words, shown(stream.finish()[0].words, model.audio().stride * 0.01))
 
 
 def test_phones_and_word_pieces(tmp_path: Path) -> None:
