@@ -126,10 +126,10 @@ def test_what_is_required_is_named_with_its_stage(tmp_path: Path) -> None:
 
 def test_stages_are_selected_from_and_until() -> None:
     assert selected(None, None) == STAGES
-    assert selected("retrain", "pack") == ("retrain", "pack")
+    assert selected("retrain", "pack") == ("retrain", "lm", "pack")
     assert selected("report", None) == ("report",)
     assert selected(None, "prepare") == ("prepare",)
-    with pytest.raises(ConfigError, match="tune: no such stage; expected one of prepare, train"):
-        selected("tune", None)
+    with pytest.raises(ConfigError, match="tone: no such stage; expected one of prepare, train"):
+        selected("tone", None)
     with pytest.raises(ConfigError, match="comes after"):
         selected("pack", "train")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from packed_models import random_model
+from tiny_speech import Watch
 from tiny_text import LANGUAGE, make_text_job
 
 from speechq.config import TransferConfig
@@ -143,13 +144,13 @@ def test_a_stopped_run_goes_on_to_the_same_bits(teacher: Path, tmp_path: Path) -
     settings = {"epochs": 3, "parts": 2, "checkpoint_seconds": 1e9}
     Trainer(job_of(taught, tmp_path / "whole", **settings)).run()
     for stop in (5, 9):
-        job = job_of(taught, tmp_path / "parts", **settings)
-        trainer, count = Trainer(job), itertools.count(1)
+        job, count = job_of(taught, tmp_path / "parts", **settings), itertools.count(1)
 
-        def before(network: Any, share: float, t: Any = trainer, c: Any = count, at: int = stop) -> None:
-            t._stop = next(c) == at
+        def before(network: Any, share: float, c: Any = count, at: int = stop) -> None:
+            trainer._stop = next(c) == at  # noqa: B023
 
-        job.before_step = before
+        job.techniques = [Watch(before)]
+        trainer = Trainer(job)
         with pytest.raises(KeyboardInterrupt):
             trainer.run()
     Trainer(job_of(taught, tmp_path / "parts", **settings)).run()
@@ -165,7 +166,7 @@ def test_the_state_goes_on_from_batch_to_batch(teacher: Path, tmp_path: Path) ->
     job.model.register_forward_pre_hook(lambda m, inputs: given.append(inputs[2]))
     trainer = Trainer(job)
     for position, planned in enumerate(job.plan(0)):
-        trainer._step(job.batch(planned, (1, 0, position)), (1, 0, position))
+        trainer._step(job.batch(planned, (1, 0, position)), (1, 0, position), 0.0)
     assert float(given[0][0][0].abs().sum()) == 0
     assert all(float(state[0][0].abs().sum()) > 0 for state in given[1:])
 
