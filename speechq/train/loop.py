@@ -25,6 +25,7 @@ from speechq.train.carry import Carry
 from speechq.train.checkpoint import read_checkpoint, restore, save_checkpoint
 from speechq.train.faults import blame_gradient, blame_loss
 from speechq.train.job import Job
+from speechq.train.memory import keep_freed_memory
 from speechq.train.metrics import Log, metrics_log
 from speechq.train.optimizers import forget_changes, make_optimizer, optimizer_tensors, restore_optimizer
 from speechq.train.schedule import rate_at
@@ -83,6 +84,7 @@ class Trainer(Generic[B]):
     def run(self) -> Path:
         """Train to the end and return the checkpoint to use."""
         job, config = self.job, self.config
+        keep_freed_memory()
         self._resume()
         if self.position.step == 0:
             job.announce()
