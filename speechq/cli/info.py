@@ -14,13 +14,19 @@ Example: **speechq info recipes/mixed/models/w4a8.sqm**
 
 
 def info(
-    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm)."),
+    model: Path | None = typer.Argument(
+        None,
+        metavar="[MODEL]",
+        help="A model file (.sqm) or a model folder; by default the one that comes along.",
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print a JSON object instead of tables."),
 ) -> None:
     from speechq.runtime.info import describe
     from speechq.runtime.model_file import read_model
+    from speechq.runtime.model_folder import find_model
 
-    facts = describe(read_model(model))
+    files = find_model(model)
+    facts = describe(read_model(files.acoustic)) | {"language_models": files.language_model_bytes}
     if as_json:
         print(json.dumps(facts, indent=1))
         return

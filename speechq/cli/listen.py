@@ -21,13 +21,17 @@ HELP = """Write down what is said into the microphone, while it is said; Ctrl-C 
 
 Words that may still change are grey. Needs the extra `mic`.
 
-Example: **speechq listen model/**
+Example: **speechq listen**
 """
 _METER = 20
 
 
 def listen(
-    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm) or a model folder."),
+    model: Path | None = typer.Argument(
+        None,
+        metavar="[MODEL]",
+        help="A model file (.sqm) or a model folder; by default the one that comes along.",
+    ),
     device: str | None = typer.Option(None, help="Name or number of the microphone."),
 ) -> None:
     from speechq.runtime.microphone import microphone

@@ -12,13 +12,17 @@ HELP = """Find keywords in recordings: a line per occurrence with file, start, e
 Keywords are texts of one word or more; nothing is trained for them. A file that cannot be read is reported,
 the rest goes on, and the exit code is 1.
 
-Example: **speechq spot model.sqm --keyword "NEW YORK" --keyword BOSTON calls/**
+Example: **speechq spot --keyword "NEW YORK" --keyword BOSTON calls/**
 """
 
 
 def spot(
-    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm) or a model folder."),
-    files: list[Path] = typer.Argument(..., metavar="FILE...", help="Recordings, and folders with them."),
+    paths: list[Path] = typer.Argument(
+        ...,
+        metavar="[MODEL] FILE...",
+        help="A model file (.sqm) or model folder, by default the one that comes along; recordings and "
+        "folders with them.",
+    ),
     keyword: list[str] = typer.Option(..., "--keyword", "-k", help="A word or phrase; may be repeated."),
     threshold: float = typer.Option(0.5, min=0.0, max=1.0, help="Least score, from 0 to 1."),
     as_json: bool = typer.Option(False, "--json", help="Print a JSON list instead of lines."),
@@ -26,8 +30,10 @@ def spot(
     from speechq.errors import DataError
     from speechq.progress import AUDIO, progress
     from speechq.runtime.batch import find_recordings
+    from speechq.runtime.model_folder import divide
     from speechq.runtime.recognizer import Recognizer
 
+    model, files = divide(paths)
     recognizer = Recognizer.load_greedy(model)
     recognizer.create_stream().set_keywords(keyword)  # what is wrong with one is said before any file
     recordings = find_recordings(files)

@@ -140,6 +140,8 @@ def _summary(facts: Mapping[str, Any]) -> Table:
     }
     rows |= _audio(facts) if "features" in facts else _language(facts)
     rows["signals"] = ", ".join(f"{name} {bits} bit" for name, bits in facts["signals"].items()) or "float"
+    for name, held in facts["language_models"].items():
+        rows[name] = f"{held:,} bytes, a language model beside it"
     rows |= {key: str(facts["provenance"][key]) for key in _FACTS if key in facts["provenance"]}
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/bold]", value)

@@ -11,13 +11,17 @@ HELP = """Write down what is said in recordings: WAV, FLAC, OGG, MP3 or NIST SPH
 Folders are searched for recordings. Under torchrun each process does its share. A file that cannot be read is
 reported, the rest goes on, and the exit code is 1.
 
-Example: **speechq transcribe model/ talk.flac interviews/ --format srt --output subtitles/**
+Example: **speechq transcribe talk.flac interviews/ --format srt --output subtitles/**
 """
 
 
 def transcribe(
-    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm) or a model folder."),
-    files: list[Path] = typer.Argument(..., metavar="FILE...", help="Recordings, and folders with them."),
+    paths: list[Path] = typer.Argument(
+        ...,
+        metavar="[MODEL] FILE...",
+        help="A model file (.sqm) or model folder, by default the one that comes along; recordings and "
+        "folders with them.",
+    ),
     form: str = typer.Option("txt", "--format", help="txt, json, srt, vtt or ctm."),
     output: Path | None = typer.Option(
         None, "--output", "-o", help="Folder for a file per recording, instead of standard output."
@@ -30,8 +34,10 @@ def transcribe(
 ) -> None:
     from speechq.progress import AUDIO, progress, say
     from speechq.runtime.batch import Outcome, find_recordings, share, transcribe_all
+    from speechq.runtime.model_folder import divide
     from speechq.runtime.written import Writer
 
+    model, files = divide(paths)
     write = Writer(form, output, len(files) > 1 or files[0].is_dir())
     recordings = find_recordings(files)
     write.check(recordings)

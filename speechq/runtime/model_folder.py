@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speechq.errors import ModelError
+from speechq.errors import ConfigError, ModelError
 from speechq.runtime.char_model import CharModel
 from speechq.runtime.decoder import BeamDecoder, CharLm, WordNgram
 from speechq.runtime.decoder_settings import DecoderSettings, read_settings
@@ -15,6 +16,7 @@ from speechq.text.units import Units
 
 ACOUSTIC, CHAR_LM, SETTINGS = "am.sqm", "lm.sqm", "decoder.json"
 NGRAMS = ("words.bin", "words.arpa")  # the first that is there
+DEFAULT = Path(__file__).parents[1] / "model"  # comes with the package; its README.md is the model card
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,14 @@ class ModelFiles:
         return self.settings or DecoderSettings()
 
     @property
+    def language_model_bytes(self) -> dict[str, int]:
+        """Sizes of the language models by the names of their files."""
+        return {path.name: path.stat().st_size for path in (self.char_lm, self.ngram) if path is not None}
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of the acoustic model and the language models together."""
-        paths = (self.acoustic, self.char_lm, self.ngram)
-        return sum(path.stat().st_size for path in paths if path is not None)
+        return self.acoustic.stat().st_size + sum(self.language_model_bytes.values())
 
     def decoder(
         self,
@@ -68,12 +74,25 @@ class ModelFiles:
         )
 
 
-def find_model(path: str | Path) -> ModelFiles:
-    """The files of MODEL, a model file ``*.sqm`` or a folder with ``am.sqm``.
+def divide(paths: Sequence[Path]) -> tuple[Path, list[Path]]:
+    """``[MODEL] FILE...`` as model and files: the first path is the model if it is one, else ``DEFAULT``.
+
+    Raises ConfigError where no file is left.
+    """
+    first, *others = paths
+    if first.suffix != ".sqm" and not (first / ACOUSTIC).is_file():
+        return DEFAULT, list(paths)
+    if not others:
+        raise ConfigError(f"{first}: a model alone; expected recordings behind it")
+    return first, others
+
+
+def find_model(path: str | Path | None = None) -> ModelFiles:
+    """The files of MODEL, a model file ``*.sqm`` or a folder with ``am.sqm``; by default ``DEFAULT``.
 
     Raises ModelError for a path that is neither, and for a ``decoder.json`` that is not valid.
     """
-    path = Path(path)
+    path = DEFAULT if path is None else Path(path)
     if path.is_file():
         return ModelFiles(path)
     if not path.is_dir():

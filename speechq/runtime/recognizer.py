@@ -49,7 +49,7 @@ class Recognizer:
     @classmethod
     def load(
         cls,
-        model: str | Path,
+        model: str | Path | None = None,
         char_lm: str | Path | CharLm | None = None,
         ngram: str | Path | WordNgram | None = None,
         *,
@@ -59,7 +59,8 @@ class Recognizer:
         endpoint_rules: Sequence[EndpointRule] = RULES,
         **decoder_options: Any,
     ) -> Recognizer:
-        """The recognizer of a model file, or of a folder with ``am.sqm`` and what else it holds.
+        """The recognizer of a model file, or of a folder with ``am.sqm`` and what else it holds; by default
+        of the model that comes with the package.
 
         ``char_lm`` and ``ngram`` take the place of the folder's language models, ``decoder_options`` of its
         tuned options of :class:`speechq.runtime.BeamDecoder`. ``mode``, ``block`` and ``threads`` are those
