@@ -5,6 +5,7 @@ The folder's name is a key of what they depend on: settings, and path, size and 
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +52,9 @@ def _compute(
             samples = _augmented(samples, config.sample_rate, augment, f"{seed}/{copy}/{utterance.id}")
         frames.append(fbank(samples, config))
     joined = np.concatenate(frames)
-    np.save(path, joined)
+    encoded = io.BytesIO()  # numpy's own writing does not say that the disc is full
+    np.save(encoded, joined)
+    path.write_bytes(encoded.getbuffer())
     wide = joined.astype(np.float64)
     return Shard([len(f) for f in frames], wide.sum(0), (wide * wide).sum(0))
 
