@@ -84,7 +84,7 @@ class ISRU(QuantizedLayer):
         taps = self.weight("conv")
         # [T + taps - 1, B, D] to rows of D channels for the depthwise convolution and back
         signal = joined[: frames + taps.shape[1] - 1].permute(1, 2, 0)
-        v = functional.conv1d(signal, taps.unsqueeze(1), groups=self.inputs).permute(2, 0, 1)
+        v = functional.conv1d(signal, taps.unsqueeze(1), groups=self.inputs).permute(2, 0, 1).to(taps.dtype)
         v = self.normalize("conv", v, lengths) * valid_frames(lengths, frames).to(v.dtype)
         v = self.quantize_signal("conv", v.contiguous())
         u = self.normalize("in", product(v, self.weight("in")), lengths).view(frames, rows, 4, self.hidden)
