@@ -71,6 +71,15 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def remove_stale(folder: Path, name: str = "*") -> None:
+    """Remove what writers of ``folder/name`` left there when they were killed. None may be at work."""
+    for stale in folder.glob(f".{name}.*.tmp"):
+        if stale.is_dir():
+            shutil.rmtree(stale, ignore_errors=True)
+        else:
+            stale.unlink(missing_ok=True)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write ``text`` as UTF-8 under a temporary name, then rename."""
     with replacing(path) as temporary:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import random
 import re
-import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from speechq.data.corpora.espeak import SAMPLE_RATE, Phone, Speaker, Spoken, che
 from speechq.data.manifest import Utterance, write_manifest
 from speechq.data.workers import run_all
 from speechq.errors import ConfigError, DataError
-from speechq.files import replacing_folder
+from speechq.files import remove_stale, replacing_folder
 from speechq.progress import Bar, console, progress
 from speechq.progress import say as say_line
 
@@ -159,8 +158,7 @@ def _write_split(
     """Audio first, manifest last: a killed preparation leaves nothing that looks complete."""
     manifest = out / f"{split}.jsonl"
     manifest.unlink(missing_ok=True)
-    for stale in (out / "audio").glob(f".{split}.*.tmp"):
-        shutil.rmtree(stale, ignore_errors=True)
+    remove_stale(out / "audio", split)
     folder = out / "audio" / split
     with replacing_folder(folder) as temporary, progress(split, len(orders), "utterances") as bar:
         made = _make_all(orders, distortion, temporary, workers or 0, bar)
