@@ -146,7 +146,7 @@ def _read_recipe(
         raise ConfigError(f"{path}: no such recipe; expected a folder with a recipe.yaml")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected a mapping with the keys name, data, model, train, ...")

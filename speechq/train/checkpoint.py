@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from speechq.config import FeatureConfig, LanguageModelConfig, ModelConfig
@@ -80,7 +80,7 @@ def save_checkpoint(
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     header = {"format": _FORMAT, "info": json.dumps(info.to_json()), "progress": json.dumps(progress or {})}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+        temporary.write_bytes(save(tensors, header))
 
 
 def read_checkpoint(path: str | Path) -> tuple[NetworkInfo, dict[str, Any], dict[str, Tensor]]:
