@@ -6,6 +6,7 @@ from typing import Any
 
 from speechq.runtime.checks import input_width, output_width
 from speechq.runtime.graph import Hierarchy, Layer, Matrix, Model
+from speechq.runtime.group_code import coded_bytes
 from speechq.runtime.packing import packed_bytes
 
 FRAME_RATE = 100.0
@@ -15,6 +16,8 @@ BLOCKS = (1, 16)  # frames per weight read
 def _weight_bytes(matrix: Matrix) -> int:
     """Bytes of the codes, or of float weights; what a block reads once."""
     count = int(matrix.codes.size)
+    if matrix.groups is not None:
+        return coded_bytes(matrix.codes.shape, *matrix.groups)
     return 4 * count if matrix.bits == 32 else packed_bytes(count, matrix.bits)
 
 
