@@ -45,7 +45,10 @@ def engine(
     cell: str = typer.Option("sru", help="sru, lstm or qrnn."),
     layers: int = typer.Option(4, help="Recurrent layers."),
     hidden: int = typer.Option(1024, help="Units per layer."),
-    bits: str = typer.Option("2,4,8,32", help="Bits per weight, 2 to 8; 32 is float."),
+    bits: str = typer.Option(
+        "1,2,4,8,32",
+        help="Bits per weight, 2 to 8; 32 is float, 1 ternary weights of which two of eight are not zero.",
+    ),
     block: str = typer.Option("1,4,16", help="Frames per weight read, 1 to 64."),
     threads: int = typer.Option(1, help="Threads, for the peers as well."),
     peers: bool = typer.Option(False, "--peers", help="Measure other programs too (extra bench)."),
