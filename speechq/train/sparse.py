@@ -24,6 +24,7 @@ class Sparse(Technique):
     """
 
     name = "sparse"
+    whole = True
 
     def __init__(self, config: SparseConfig) -> None:
         self.config = config
