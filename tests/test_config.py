@@ -137,8 +137,17 @@ def test_paths_of_a_recipe_are_relative_to_its_folder(tmp_path: Path) -> None:
     assert data.augment.noise_folder == tmp_path / "noise"
     assert data.options == {"room_folder": str(tmp_path / "rooms")}
     given = load_recipe(tmp_path, ("data.augment.noise_folder=here",), data="100").data
-    assert given.augment.noise_folder == Path("here")
-    assert given.source == Path("100")
+    assert given.augment.noise_folder == Path.cwd() / "here"
+    assert given.source == Path.cwd() / "100"
+
+
+def test_a_recipe_that_is_named_from_nearby_has_absolute_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {**MINIMAL, "data": {"corpus": "manifest", "source": "corpus"}})
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe(".").data.source == tmp_path / "corpus"
+    assert load_recipe(".", ("data.source=~/other",)).data.source == Path.home() / "other"
 
 
 def test_equal_content_has_equal_keys() -> None:
