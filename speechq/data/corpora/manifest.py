@@ -38,8 +38,9 @@ def prepare(
     for split, path in files.items():
         if not path.is_file():
             raise DataError(f"{path}: there is no such manifest (split {split!r})")
-    alphabets = dict.fromkeys(files, alphabet) if isinstance(alphabet, str) else alphabet or {}
-    units = {split: Units.characters(letters) for split, letters in alphabets.items()}
+    if isinstance(alphabet, str):
+        alphabet = dict.fromkeys(files, alphabet)
+    units = {split: Units.characters(letters) for split, letters in (alphabet or {}).items()}
     read = {}
     problems = []
     for split, path in files.items():
