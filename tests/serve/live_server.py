@@ -19,7 +19,8 @@ from speechq import Recognizer
 from speechq.serve.access import Access
 from speechq.serve.hub import Hub
 from speechq.serve.limits import Limits
-from speechq.serve.server import Address, make_server
+from speechq.serve.listening import Address
+from speechq.serve.server import make_server
 
 
 class Running:
@@ -49,8 +50,13 @@ class Running:
 
 
 @contextmanager
-def running(model: Path, limits: Limits = Limits(), access: Access = Access()) -> Iterator[Running]:
-    server, hub, _ = make_server(Recognizer.load(model), Address(port=0), limits, access)
+def running(
+    model: Path,
+    limits: Limits = Limits(),
+    access: Access = Access(),
+    address: Address = Address(port=0),
+) -> Iterator[Running]:
+    server, hub, _ = make_server(Recognizer.load(model), address, limits, access)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30
@@ -83,3 +89,8 @@ def heard(socket: ClientConnection) -> Iterator[dict[str, Any]]:
     with suppress(ConnectionClosed):
         while True:
             yield json.loads(socket.recv(60))
+
+
+def segments(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The finished segments among the messages."""
+    return [message for message in messages if message["type"] == "segment"]

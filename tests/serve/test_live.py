@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from live_server import Running, heard, pcm, running, talk
+from live_server import Running, heard, pcm, running, segments, talk
 from tiny_speech import RATE, random_text, tones
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -43,10 +43,6 @@ def offline(model: Path, data: bytes) -> list[dict[str, Any]]:
     stream.input_finished()
     recognizer.decode([stream])
     return [{"type": "segment", **segment.to_json()} for segment in stream.segments()]
-
-
-def segments(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [message for message in messages if message["type"] == "segment"]
 
 
 @pytest.mark.parametrize("size", [777, 3200, 60000])
