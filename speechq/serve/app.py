@@ -100,7 +100,12 @@ def make_app(hub: Hub, access: Access, *, loopback: bool) -> Starlette:
     hosts = [f"[{name}]" if ":" in name else name for name in LOOPBACK] if loopback else ["*"]
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)]
     if access.origins:  # else a browser keeps the answers from their pages
-        options = {"allow_methods": ["GET", "POST"], "allow_headers": ["Authorization"]}
-        middleware.append(Middleware(CORSMiddleware, allow_origins=access.origins, **options))
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=access.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization"],
+        )
+        middleware.append(cors)
     handlers = {HTTPException: refused, Exception: failed}
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
