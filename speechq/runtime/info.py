@@ -7,6 +7,7 @@ from typing import Any
 from speechq.runtime.checks import input_width, output_width
 from speechq.runtime.graph import Hierarchy, Layer, Matrix, Model
 from speechq.runtime.group_code import coded_bytes
+from speechq.runtime.model_folder import ModelFiles
 from speechq.runtime.packing import packed_bytes
 
 FRAME_RATE = 100.0
@@ -111,6 +112,16 @@ def describe(model: Model) -> dict[str, Any]:
     if model.hierarchy is not None:
         facts |= _hierarchy_facts(model.hierarchy, matrices, operations)
     return facts if model.features is None else facts | _audio_facts(model, operations, weights)
+
+
+def describe_folder(files: ModelFiles) -> dict[str, Any]:
+    """The files of a model folder with their bytes, and the tuned options of its decoder."""
+    paths = (files.acoustic, files.char_lm, files.ngram, files.settings_file)
+    return {
+        "files": {path.name: path.stat().st_size for path in paths if path is not None},
+        "decoder": files.calibrated.options.given(),
+        "lexicon": files.calibrated.lexicon,
+    }
 
 
 def _hierarchy_facts(hierarchy: Hierarchy, matrices: list[dict[str, Any]], operations: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from speechq.progress import say
 from speechq.runtime.recognizer import Recognizer
 from speechq.serve.access import LOOPBACK, Access, check_exposure
 from speechq.serve.app import make_app
+from speechq.serve.connections import allow_connections, connection_type
 from speechq.serve.hub import Hub
 from speechq.serve.limits import Limits
 from speechq.serve.listening import Address, bind, check_certificate
@@ -67,11 +68,11 @@ def make_server(
         port=address.port,
         ssl_certfile=address.certificate,
         ssl_keyfile=address.key,
+        http=connection_type(limits.connections, limits.request_seconds, limits.retry_seconds),
         ws="websockets-sansio",
         ws_max_size=limits.message_bytes,
         ws_per_message_deflate=False,  # a small message must not unfold into a large one
         ws_ping_timeout=None,  # an answer to a ping may wait long behind audio that is not read yet
-        limit_concurrency=2 * limits.streams + 100,
         timeout_graceful_shutdown=5,
         log_level="warning",
         access_log=False,
@@ -83,6 +84,7 @@ def make_server(
 def serve(recognizer: Recognizer, address: Address, limits: Limits, access: Access) -> None:
     """Listen until a signal comes; ConfigError if that is not possible."""
     opened = bind(address)
+    allow_connections(limits.connections)
     server, hub, _ = make_server(recognizer, address, limits, access)
     try:
         server.run(opened)

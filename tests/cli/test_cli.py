@@ -224,7 +224,7 @@ def test_report_is_written_again(work: Path, call: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["info", "nowhere.sqm"], "nowhere.sqm: no such file"),
+        (["info", "nowhere.sqm"], "nowhere.sqm: no such model"),
         (["info", "text.sqm"], "text.sqm: not a readable safetensors file"),
         (["pack", "nowhere.ckpt", "-o", "x.sqm"], "nowhere.ckpt: no such checkpoint"),
         (["pack", "text.sqm", "-o", "x.sqm"], "text.sqm: not a checkpoint"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tiny_speech import RATE, random_text, tones
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -74,6 +75,22 @@ def running(
 def pcm(samples: NDArray[np.float32]) -> bytes:
     """Samples in [-1, 1] as the wire has them."""
     return np.round(samples * 32767).astype("<i2").tobytes()
+
+
+def speech(seed: int, texts: int = 3) -> bytes:
+    """Texts of ``tiny_speech`` with pauses between, as the wire has them."""
+    rng = np.random.default_rng(seed)
+    return pcm(np.concatenate([tones(random_text(rng), rng, 0.2, 1.2) for _ in range(texts)]))
+
+
+def offline(model: Path, data: bytes) -> list[dict[str, Any]]:
+    """The segments that a stream with these samples must get."""
+    recognizer = Recognizer.load(model)
+    stream = recognizer.create_stream(endpointing=True)
+    stream.accept_waveform(np.frombuffer(data, "<i2"), RATE)
+    stream.input_finished()
+    recognizer.decode([stream])
+    return [{"type": "segment", **segment.to_json()} for segment in stream.segments()]
 
 
 def talk(socket: ClientConnection, data: bytes, size: int = 3200) -> list[dict[str, Any]]:
