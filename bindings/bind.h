@@ -13,5 +13,6 @@ void bind_qrnn(nanobind::module_& m);
 void bind_network(nanobind::module_& m);
 void bind_ngram(nanobind::module_& m);
 void bind_decoder(nanobind::module_& m);
+void bind_endpoint(nanobind::module_& m);
 
 }  // namespace speechq::bindings

@@ -12,4 +12,5 @@ NB_MODULE(_native, m) {
   speechq::bindings::bind_network(m);
   speechq::bindings::bind_ngram(m);
   speechq::bindings::bind_decoder(m);
+  speechq::bindings::bind_endpoint(m);
 }

@@ -15,8 +15,8 @@
 
 #include "bind.h"
 #include "decoders/kenlm_error.h"
+#include "decoders/kenlm_model.h"
 #include "lm/binary_format.hh"
-#include "lm/enumerate_vocab.hh"
 #include "lm/model.hh"
 #include "lm/virtual_interface.hh"
 
@@ -24,22 +24,6 @@ namespace speechq::bindings {
 namespace {
 
 namespace nb = nanobind;
-
-// Counts the words. Asking for them makes KenLM read a binary file to its end, so that one cut short is
-// found.
-class WordCounter : public lm::EnumerateVocab {
- public:
-  void Add(lm::WordIndex, const StringPiece&) override { ++count; }
-  std::size_t count = 0;
-};
-
-lm::ngram::Config silent() {
-  lm::ngram::Config config;
-  config.messages = nullptr;
-  config.show_progress = false;
-  config.arpa_complain = lm::ngram::Config::NONE;
-  return config;
-}
 
 struct TextScore {
   std::int64_t sentences = 0, words = 0, unknown = 0, characters = 0;
@@ -51,15 +35,9 @@ class Ngram {
  public:
   explicit Ngram(const std::string& path) {
     nb::gil_scoped_release release;
-    WordCounter words;
-    lm::ngram::Config config = silent();
-    config.enumerate_vocab = &words;
-    try {
-      model_.reset(lm::ngram::LoadVirtual(path.c_str(), config));
-    } catch (const std::exception& error) {
-      throw std::runtime_error(decoders::kenlm_reason(error));
-    }
-    size_ = words.count;
+    std::vector<std::string> words;
+    model_ = decoders::open_kenlm(path, words);
+    size_ = words.size();
   }
 
   int order() const { return model_->Order(); }
@@ -162,7 +140,10 @@ class Ngram {
 // KenLM's trie with quantized values and pointers compressed by arrays of offsets: its smallest format.
 void build_binary(const std::string& arpa, const std::string& output, int bits) {
   nb::gil_scoped_release release;
-  lm::ngram::Config config = silent();
+  lm::ngram::Config config;
+  config.messages = nullptr;
+  config.show_progress = false;
+  config.arpa_complain = lm::ngram::Config::NONE;
   config.write_mmap = output.c_str();
   config.write_method = lm::ngram::Config::WRITE_AFTER;  // a full disk is an error, not a signal
   config.prob_bits = config.backoff_bits = static_cast<std::uint8_t>(bits);

@@ -164,14 +164,17 @@ void apply(const std::string& key, const std::string& value, Settings& settings)
     settings.mode = value == "hybrid" ? engine::Mode::hybrid : engine::Mode::integer;
   } else if (key == "block") {
     settings.block = whole(number_of(key, value), key, "'" + value + "'", engine::kMostFrames);
+  } else if (key == "n_best") {
+    settings.n_best = whole(number_of(key, value), key, "'" + value + "'", 1000);
+    settings.search = settings.search || settings.n_best > 1;
   } else if (key == "threads") {
     settings.threads = whole(number_of(key, value), key, "'" + value + "'", 1024);
   } else {
     throw invalid(
         "'" + key +
         "' is no option; expected ngram, char_lm, lexicon, hotword, beam, beam_threshold, depth, "
-        "symbol_threshold, ngram_weight, char_lm_weight, word_bonus, char_bonus, oov_penalty, mode, "
-        "block or threads");
+        "symbol_threshold, ngram_weight, char_lm_weight, word_bonus, char_bonus, oov_penalty, n_best, "
+        "mode, block or threads");
   }
 }
 

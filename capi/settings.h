@@ -19,7 +19,7 @@ struct Settings {
   std::string acoustic;
   std::optional<std::string> ngram, char_lm, lexicon;  // paths
   engine::Mode mode = engine::Mode::hybrid;
-  int block = 16, threads = 1;
+  int block = 16, threads = 1, n_best = 1;
   // Seconds added to the times of words, and the logistic calibration of their confidence.
   double start_shift = 0, end_shift = 0, scale = 1, offset = 0;
 };

@@ -1,6 +1,7 @@
 // The functions of speechq.h: checks of what a caller gives, and no exception beyond them.
 #include "capi/speechq.h"
 
+#include <array>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -22,7 +23,8 @@ struct speechq_stream {
 };
 
 struct speechq_result {
-  std::unique_ptr<speechq::capi::Result> result;
+  speechq::capi::Result result;
+  std::vector<speechq_result> others;  // alternatives from 1 on
 };
 
 namespace {
@@ -41,13 +43,17 @@ void copy_text(const std::string& text, char* buffer, size_t size, size_t* lengt
       "the buffer has " + std::to_string(size) + " bytes: the text needs " + std::to_string(text.size() + 1));
 }
 
+// make: gives results, best first; of none there is no result.
 template <class Make>
 speechq_status make_result(speechq_stream* stream, speechq_result** result, const Make& make) {
   return guarded([&] {
     *given(result, "result") = nullptr;
     given(stream, "stream");
     auto made = std::make_unique<speechq_result>();
-    made->result = make(stream->stream);
+    std::vector<speechq::capi::Result> results = make(stream->stream);
+    if (results.empty()) return;
+    made->result = std::move(results.front());
+    for (std::size_t i = 1; i < results.size(); ++i) made->others.push_back({std::move(results[i]), {}});
     *result = made.release();
   });
 }
@@ -120,11 +126,44 @@ speechq_status speechq_stream_partial_text(speechq_stream* stream, char* buffer,
 }
 
 speechq_status speechq_stream_result(speechq_stream* stream, speechq_result** result) {
-  return make_result(stream, result, [](speechq::capi::Stream& inner) { return inner.result(); });
+  return make_result(stream, result, [](speechq::capi::Stream& inner) { return inner.results(); });
 }
 
 speechq_status speechq_stream_finish_segment(speechq_stream* stream, speechq_result** result) {
   return make_result(stream, result, [](speechq::capi::Stream& inner) { return inner.finish_segment(); });
+}
+
+const speechq_endpoint_rule* speechq_endpoint_rules(size_t* count) {
+  static constexpr auto rules = [] {
+    std::array<speechq_endpoint_rule, speechq::decoders::kEndpointRules.size()> made{};
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      const speechq::decoders::EndpointRule& rule = speechq::decoders::kEndpointRules[i];
+      made[i].trailing_silence = rule.trailing_silence;
+      made[i].length = rule.length;
+      made[i].speech = rule.speech;
+      made[i].between_words = rule.between_words;
+    }
+    return made;
+  }();
+  if (count != nullptr) *count = rules.size();
+  return rules.data();
+}
+
+speechq_status speechq_stream_set_endpoint_rules(speechq_stream* stream, const speechq_endpoint_rule* rules,
+                                                 size_t count) {
+  return guarded([&] {
+    given(stream, "stream");
+    std::vector<speechq::decoders::EndpointRule> asked;
+    for (size_t i = 0; i < count; ++i) {
+      const speechq_endpoint_rule& rule = given(rules, "rules")[i];
+      asked.push_back({rule.trailing_silence, rule.length, rule.speech != 0, rule.between_words != 0});
+    }
+    stream->stream.set_endpoint_rules(asked);
+  });
+}
+
+speechq_status speechq_stream_next_segment(speechq_stream* stream, speechq_result** result) {
+  return make_result(stream, result, [](speechq::capi::Stream& inner) { return inner.next_segment(); });
 }
 
 speechq_status speechq_stream_reset(speechq_stream* stream) {
@@ -132,22 +171,47 @@ speechq_status speechq_stream_reset(speechq_stream* stream) {
 }
 
 const char* speechq_result_text(const speechq_result* result) {
-  return result == nullptr ? "" : result->result->text.c_str();
+  return result == nullptr ? "" : result->result.hypothesis.text.c_str();
 }
 
 size_t speechq_result_word_count(const speechq_result* result) {
-  return result == nullptr ? 0 : result->result->shown.size();
+  return result == nullptr ? 0 : result->result.words.size();
 }
 
 speechq_status speechq_result_word(const speechq_result* result, size_t index, speechq_word* word) {
   return guarded([&] {
-    const auto& words = given(result, "result")->result->shown;
+    const speechq::capi::Result& from = given(result, "result")->result;
     given(word, "word");
-    if (index >= words.size())
+    if (index >= from.words.size())
       throw speechq::capi::invalid("word " + std::to_string(index) + " of a result that has " +
-                                   std::to_string(words.size()));
-    *word = words[index];
+                                   std::to_string(from.words.size()));
+    const auto& [start, end, confidence] = from.words[index];
+    *word = {from.hypothesis.words[index].text.c_str(), start, end, confidence};
   });
+}
+
+speechq_status speechq_result_times(const speechq_result* result, double* start, double* end) {
+  return guarded([&] {
+    given(result, "result");
+    *given(start, "start") = result->result.start;
+    *given(end, "end") = result->result.end;
+  });
+}
+
+speechq_status speechq_result_scores(const speechq_result* result, speechq_scores* scores) {
+  return guarded([&] {
+    const auto& from = given(result, "result")->result.hypothesis;
+    *given(scores, "scores") = {from.score, from.acoustic, from.char_lm, from.ngram};
+  });
+}
+
+size_t speechq_result_alternative_count(const speechq_result* result) {
+  return result == nullptr ? 0 : 1 + result->others.size();
+}
+
+const speechq_result* speechq_result_alternative(const speechq_result* result, size_t index) {
+  if (index == 0) return result;
+  return index < speechq_result_alternative_count(result) ? &result->others[index - 1] : nullptr;
 }
 
 void speechq_result_free(speechq_result* result) { delete result; }

@@ -67,6 +67,7 @@ typedef struct speechq_option {
  *   hotword                   a phrase, or a phrase with its boost: "BLACK WIDOW:8" (5 without)
  *   beam, beam_threshold, depth, symbol_threshold, ngram_weight, char_lm_weight, word_bonus, char_bonus,
  *   oov_penalty               numbers; docs/decoder.md says what they do
+ *   n_best                    texts of a result, 1 or more (1); more than 1 is a beam search
  *   mode                      "hybrid" or "integer" arithmetic (docs/fixed-point.md)
  *   block                     frames per reading of the weights, 1 to 64 (16); the text does not depend on it
  *   threads                   of one call, 1 or more (1); the text does not depend on it
@@ -128,6 +129,32 @@ SPEECHQ_API speechq_status speechq_stream_result(speechq_stream* stream, speechq
  * on and time is counted on. */
 SPEECHQ_API speechq_status speechq_stream_finish_segment(speechq_stream* stream, speechq_result** result);
 
+/* ---- Endless streams: segments that end by rules ---- */
+
+/* A segment ends at the first frame where everything that one rule asks for is true. A frame is silent where
+ * the network's most likely symbol is the blank or the space. Times are rounded to frames. */
+typedef struct speechq_endpoint_rule {
+  double trailing_silence; /* seconds of silence */
+  double length;           /* seconds since the segment began */
+  int32_t speech;          /* 1: there was a symbol in the segment */
+  int32_t between_words;   /* 1: the last symbol was a space, so that no word is cut in two */
+} speechq_endpoint_rule;
+
+/* The rules that Python's streams have: 5 s of silence; 0.8 s of it in 0.5 s or more behind a word; 20 s, and
+ * then the next space; 60 s. *count becomes their number. */
+SPEECHQ_API const speechq_endpoint_rule* speechq_endpoint_rules(size_t* count);
+
+/* From now on these rules end the segments of the stream, also those behind a reset; none: only
+ * speechq_stream_finish_segment does. Before its first frames, or after a reset. */
+SPEECHQ_API speechq_status speechq_stream_set_endpoint_rules(speechq_stream* stream,
+                                                             const speechq_endpoint_rule* rules,
+                                                             size_t count);
+
+/* The segment that ended first of those not handed out yet, each once; *result becomes NULL where there is
+ * none. Segments without a word are left out. With rules speechq_stream_input_finished ends the last one too.
+ * Segments are kept until they are asked for. */
+SPEECHQ_API speechq_status speechq_stream_next_segment(speechq_stream* stream, speechq_result** result);
+
 /* Back to the beginning of a new stream. Also the way out after SPEECHQ_NO_MEMORY or SPEECHQ_INTERNAL. */
 SPEECHQ_API speechq_status speechq_stream_reset(speechq_stream* stream);
 
@@ -144,6 +171,23 @@ SPEECHQ_API const char* speechq_result_text(const speechq_result* result); /* ""
 SPEECHQ_API size_t speechq_result_word_count(const speechq_result* result);
 SPEECHQ_API speechq_status speechq_result_word(const speechq_result* result, size_t index,
                                                speechq_word* word);
+
+/* What the segment covers, in seconds since the beginning of the stream. */
+SPEECHQ_API speechq_status speechq_result_times(const speechq_result* result, double* start, double* end);
+
+typedef struct speechq_scores {
+  double total;    /* natural logs; docs/decoder.md says of what */
+  double acoustic; /* without language models */
+  double char_lm, ngram;
+} speechq_scores;
+
+SPEECHQ_API speechq_status speechq_result_scores(const speechq_result* result, speechq_scores* scores);
+
+/* Other texts of the segment, best first, as many as the search found up to the option n_best; alternative 0
+ * is the result itself. Alternatives belong to the result; NULL beyond the last. */
+SPEECHQ_API size_t speechq_result_alternative_count(const speechq_result* result); /* 0 for NULL */
+SPEECHQ_API const speechq_result* speechq_result_alternative(const speechq_result* result, size_t index);
+
 SPEECHQ_API void speechq_result_free(speechq_result* result);
 
 #ifdef __cplusplus

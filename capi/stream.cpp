@@ -90,7 +90,10 @@ void Stream::accept(Stream* const* streams, const float* const* frames, const st
     stream.check_open();
     check_finite(frames[s], counts[s], stream.recognizer_->stacking().mean.size());
   }
-  for (std::size_t s = 0; s < count; ++s) streams[s]->broken_ = true;
+  for (std::size_t s = 0; s < count; ++s) {
+    streams[s]->broken_ = true;
+    streams[s]->fresh_ = streams[s]->fresh_ && counts[s] == 0;
+  }
   std::vector<std::vector<float>> stacked(count);
   for (std::size_t s = 0; s < count; ++s) streams[s]->stacker_.push(frames[s], counts[s], stacked[s]);
   run(streams, stacked, false);
@@ -109,17 +112,34 @@ void Stream::run(Stream* const* streams, const std::vector<std::vector<float>>& 
   }
   network.run(blocks, recognizer.settings().block, recognizer.settings().threads, finish);
   for (std::size_t s = 0; s < frames.size(); ++s)
-    with_decoder(streams[s]->decoder_, [&](auto& decoder) {
-      decoder.accept(blocks[s].scores.data(),
+    streams[s]->take(blocks[s].scores.data(),
                      static_cast<std::int64_t>(blocks[s].scores.size()) / network.outputs());
-    });
+}
+
+void Stream::take(const float* log_probs, std::int64_t frames) {
+  const std::int64_t width = recognizer_->network().outputs();
+  std::int64_t begin = 0;
+  if (endpointer_)
+    for (const std::int64_t end : endpointer_->ends(log_probs, frames)) {
+      decode(log_probs + begin * width, end - begin);
+      keep_segment();
+      begin = end;
+    }
+  decode(log_probs + begin * width, frames - begin);
+}
+
+void Stream::decode(const float* log_probs, std::int64_t frames) {
+  with_decoder(decoder_, [&](auto& decoder) { decoder.accept(log_probs, frames); });
+  frames_ += frames;
 }
 
 void Stream::finish_input() {
   check_open();
   broken_ = true;
+  fresh_ = false;
   Stream* self = this;
   run(&self, {{}}, true);
+  if (endpointer_) keep_segment();
   broken_ = false;
   finished_ = true;
 }
@@ -134,31 +154,74 @@ std::string Stream::partial_text() {
   return with_decoder(decoder_, [](auto& decoder) -> std::string { return decoder.partial(); });
 }
 
-std::unique_ptr<Result> Stream::result() {
+std::vector<Result> Stream::results() {
   check_whole();
-  return with_decoder(decoder_, [&](auto& decoder) { return result_of(decoder.best(1).front()); });
+  const int count = recognizer_->settings().n_best;
+  return results_of(with_decoder(decoder_, [&](auto& decoder) { return decoder.best(count); }));
 }
 
-std::unique_ptr<Result> Stream::finish_segment() {
+std::vector<Result> Stream::finish_segment() {
   check_whole();
   broken_ = true;
-  auto result = with_decoder(decoder_, [&](auto& decoder) { return result_of(decoder.finish(1).front()); });
+  std::vector<Result> results = end_segment();
+  if (endpointer_) endpointer_->begin();
   broken_ = false;
-  return result;
+  return results;
 }
 
-std::unique_ptr<Result> Stream::result_of(const decoders::Hypothesis& hypothesis) const {
+std::vector<Result> Stream::end_segment() {
+  const int count = recognizer_->settings().n_best;
+  std::vector<Result> results =
+      results_of(with_decoder(decoder_, [&](auto& decoder) { return decoder.finish(count); }));
+  begun_ = frames_;
+  return results;
+}
+
+// Ends the segment; one without a word is left out.
+void Stream::keep_segment() {
+  std::vector<Result> results = end_segment();
+  if (!results.front().words.empty()) segments_.push_back(std::move(results));
+}
+
+void Stream::set_endpoint_rules(std::vector<decoders::EndpointRule> rules) {
+  check_whole();
+  if (!fresh_)
+    throw Failure(SPEECHQ_STATE,
+                  "the stream has taken frames; endpoint rules are set before, or after a reset");
+  if (rules.empty()) {
+    endpointer_.reset();
+    return;
+  }
+  const decoders::Units& units = recognizer_->decoder()->fusion().units();
+  const double seconds = kFrameSeconds * static_cast<double>(recognizer_->stacking().stride);
+  endpointer_.emplace(rules, units.size(), units.separator(), seconds);
+}
+
+std::vector<Result> Stream::next_segment() {
+  check_whole();
+  if (segments_.empty()) return {};
+  std::vector<Result> results = std::move(segments_.front());
+  segments_.pop_front();
+  return results;
+}
+
+std::vector<Result> Stream::results_of(std::vector<decoders::Hypothesis> hypotheses) const {
   const Settings& settings = recognizer_->settings();
   const double seconds = kFrameSeconds * static_cast<double>(recognizer_->stacking().stride);
-  auto result = std::make_unique<Result>();
-  result->text = hypothesis.text;
-  result->words = hypothesis.words;
-  for (const decoders::Word& word : result->words) {
-    const double start = std::max(0.0, static_cast<double>(word.start) * seconds + settings.start_shift);
-    const double end = std::max(start, static_cast<double>(word.end) * seconds + settings.end_shift);
-    result->shown.push_back({word.text.c_str(), start, end, calibrated(word.confidence, settings)});
+  std::vector<Result> results;
+  for (decoders::Hypothesis& hypothesis : hypotheses) {
+    Result result{std::move(hypothesis),
+                  {},
+                  static_cast<double>(begun_) * seconds,
+                  static_cast<double>(frames_) * seconds};
+    for (const decoders::Word& word : result.hypothesis.words) {
+      const double start = std::max(0.0, static_cast<double>(word.start) * seconds + settings.start_shift);
+      const double end = std::max(start, static_cast<double>(word.end) * seconds + settings.end_shift);
+      result.words.push_back({start, end, calibrated(word.confidence, settings)});
+    }
+    results.push_back(std::move(result));
   }
-  return result;
+  return results;
 }
 
 void Stream::reset() {
@@ -166,6 +229,10 @@ void Stream::reset() {
   state_ = recognizer_->network().start();
   stacker_ = FrameStacker(recognizer_->stacking());
   start_decoder();
+  if (endpointer_) endpointer_->begin();
+  segments_.clear();
+  frames_ = begun_ = 0;
+  fresh_ = true;
   finished_ = broken_ = false;
 }
 

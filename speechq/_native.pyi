@@ -10,6 +10,18 @@ from typing import Any
 _Array = Any  # a torch tensor without autograd, or a NumPy array
 _Grid = tuple[float, int, bool] | None
 
+def endpoint_rules() -> list[tuple[float, float, bool, bool]]: ...
+
+class Endpointer:
+    def __init__(
+        self,
+        rules: Sequence[tuple[float, float, bool, bool]],
+        units: int,
+        separator: int,
+        frame_seconds: float,
+    ) -> None: ...
+    def ends(self, log_probs: _Array) -> list[int]: ...
+
 def fake_quantize(x: _Array, steps: _Array, qmax: int, out: _Array, threads: int) -> None: ...
 def fake_quantize_backward(
     x: _Array, steps: _Array, qmax: int, grad: _Array, grad_x: _Array, grad_steps: _Array, threads: int

@@ -21,3 +21,7 @@ class ModelError(SpeechqError):
 
 class TrainingError(SpeechqError):
     """Training cannot go on, for example because a loss is not a number."""
+
+
+class WriteError(SpeechqError):
+    """A file cannot be written, for example because the disc is full."""

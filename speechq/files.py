@@ -11,6 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from speechq.errors import WriteError
+
+
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """WriteError with the name of ``path`` for what the system says without one, as on a full disc."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise WriteError(f"{path}: cannot be written ({error.strerror or error})") from error
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -21,9 +36,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
+        with naming(target):
+            yield temporary
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -39,7 +55,8 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
     try:
-        yield temporary
+        with naming(target):
+            yield temporary
         temporary.chmod(0o755)
         if target.exists():
             # Moved away first: a half-deleted folder never stands under the final name.
@@ -52,6 +69,15 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
             temporary.replace(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_stale(folder: Path, name: str = "*") -> None:
+    """Remove what writers of ``folder/name`` left there when they were killed. None may be at work."""
+    for stale in folder.glob(f".{name}.*.tmp"):
+        if stale.is_dir():
+            shutil.rmtree(stale, ignore_errors=True)
+        else:
+            stale.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

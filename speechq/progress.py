@@ -22,7 +22,8 @@ def _silent() -> bool:
 
 
 class Bar:
-    """What a caller advances; ``note`` is shown behind the rate. The unit ``AUDIO`` is shown as hours."""
+    """What a caller advances; ``note`` is shown behind the rate. The unit ``AUDIO`` is shown as hours
+    or minutes."""
 
     def __init__(self, title: str, total: float, unit: str, shown: Progress | None) -> None:
         self.title, self.total, self.unit = title, total, unit
@@ -39,7 +40,7 @@ class Bar:
         rate = (self.done - self._begun) / max(now - self._start, 1e-9)
         text = f"{self._rate(rate)}  {note}".rstrip()
         if self._shown is not None and self._task is not None:
-            self._shown.update(self._task, completed=self.done, note=text)
+            self._shown.update(self._task, completed=self.done, note=f"{self._share()}  {text}")
         elif now - self._said >= _PLAIN_SECONDS and not _silent():
             self._said = now
             left = max(self.total - self.done, 0.0) / max(rate, 1e-9)
@@ -56,7 +57,8 @@ class Bar:
 
     def _share(self) -> str:
         if self.unit == AUDIO:
-            return f"{self.done / 3600:,.2f} of {self.total / 3600:,.2f} h"
+            name, seconds = ("h", 3600) if self.total >= 3600 else ("min", 60)
+            return f"{self.done / seconds:,.2f} of {self.total / seconds:,.2f} {name}"
         return f"{self.done:,.0f} of {self.total:,.0f} {self.unit}"
 
 
@@ -68,7 +70,11 @@ def progress(title: str, total: float, unit: str) -> Iterator[Bar]:
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     with Progress(
-        *columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=console
+        *columns,
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+        redirect_stdout=sys.stdout.isatty(),  # else results on their way to a file would end on the screen
     ) as shown:
         yield Bar(title, total, unit, shown)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from speechq.methods import parse_method
-from speechq.section import Section
+from speechq.section import Section, Seed
 
 
 class StudyConfig(Section):
     """Which networks the studies of a recipe compare. Empty sizes: derived from the recipe's network."""
 
-    seeds: tuple[int, ...] = Field((1, 2, 3), min_length=1)
-    hidden: tuple[int, ...] = Field((), description="capacity, depth-width; empty: 1/4, 1/2 and all of it")
-    layers: tuple[int, ...] = Field((), description="depth-width; empty: 1, half and all of the recipe's")
+    seeds: tuple[Seed, ...] = Field((1, 2, 3), min_length=1)
+    hidden: tuple[PositiveInt, ...] = Field(
+        (), description="capacity, depth-width; empty: 1/4, 1/2 and all of it"
+    )
+    layers: tuple[PositiveInt, ...] = Field(
+        (), description="depth-width; empty: 1, half and all of the recipe's"
+    )
     capacity_schemes: tuple[str, ...] = Field(("w8a8", "w4a8", "w3a8", "w2a8"), min_length=1)
     depth_schemes: tuple[str, ...] = Field(("w2", "a4", "w2a4"), min_length=1)
     method: str = Field("adaptive", description="of the retraining in all studies but methods")
@@ -45,6 +49,12 @@ class StudyConfig(Section):
         ("adaptive", "adaptive+swa", "adaptive+sqwa"), description="methods of the three networks"
     )
     grid: int = Field(15, ge=3, le=101, description="landscape: points along each side")
+
+    @field_validator("method")
+    @classmethod
+    def _one(cls, value: str) -> str:
+        parse_method(value)
+        return value
 
     @field_validator("methods", "landscape")
     @classmethod

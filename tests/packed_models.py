@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -140,6 +141,36 @@ def random_model(
         card="A random network.",
         hierarchy=None if hierarchy is None else Hierarchy(hierarchy, (0, 1)),
     )
+
+
+def in_groups(model: Model, group: int = 8, kept: int = 2, fill: float = 1.0) -> Model:
+    """``model`` with its ternary matrices in groups: only the first codes of each stay, a share ``fill`` of
+    them."""
+
+    def grouped(matrix: Matrix) -> Matrix:
+        if matrix.bits != 2:
+            return matrix
+        codes = np.pad(matrix.codes, ((0, 0), (0, -matrix.codes.shape[1] % group)))
+        used = np.random.default_rng(codes.size).random(codes.shape) < fill
+        parts = (codes * used).astype(np.int8).reshape(len(codes), -1, group)
+        parts = np.where(np.cumsum(parts != 0, axis=-1) <= kept, parts, np.int8(0))
+        codes = parts.reshape(codes.shape)[:, : matrix.codes.shape[1]]
+        return replace(matrix, codes=np.ascontiguousarray(codes), groups=(group, kept))
+
+    layers = (
+        replace(layer, matrices={name: grouped(matrix) for name, matrix in layer.matrices.items()})
+        for layer in model.layers
+    )
+    return replace(model, layers=tuple(layers))
+
+
+def without_groups(model: Model) -> Model:
+    """The same weights, each with a code of its own."""
+    layers = (
+        replace(layer, matrices={n: replace(m, groups=None) for n, m in layer.matrices.items()})
+        for layer in model.layers
+    )
+    return replace(model, layers=tuple(layers))
 
 
 def random_symbols(model: Model, *lengths: int, seed: int = 1) -> list[NDArray[np.int64]]:

@@ -51,6 +51,17 @@ def test_defaults_fill_a_minimal_recipe(tmp_path: Path) -> None:
         ({"retrain": {"train": {"max_rows": 0}}}, "yaml: retrain.train.max_rows: .*greater than"),
         ({"retrain": {"seeds": []}}, "retrain.seeds: .*at least 1 item"),
         ({"retrain": {"schemes": ["w4a8", "w4a8"]}}, "retrain.schemes: .*occurs twice"),
+        ({"train": {"seed": -1}}, r"train.seed: .*\(found -1\)"),
+        ({"retrain": {"seeds": [1, -2]}}, r"retrain.seeds.1: .*\(found -2\)"),
+        ({"study": {"seeds": [-1]}}, "study.seeds.0: .*greater than"),
+        ({"study": {"method": "magic"}}, "study.method: .*'magic' is no rule"),
+        ({"study": {"hidden": [0]}}, "study.hidden.0: .*greater than 0"),
+        ({"data": {"corpus": "synth", "alphabet": "ABA"}}, "data.alphabet: .*'A' occurs twice"),
+        ({"data": {"corpus": "synth", "alphabet": ""}}, "data.alphabet: .*at least 1 character"),
+        (
+            {"data": {"corpus": "synth", "augment": {"speed": [0]}}},
+            "augment.speed.0: .*greater than or equal",
+        ),
         ({"retrain": {"methods": ["magic"]}}, "retrain.methods: .*'magic' is no rule .* one of direct"),
     ],
 )
@@ -69,6 +80,12 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_recipe(write(tmp_path, text))
+
+
+def test_a_recipe_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_bytes("name: Zürich".encode("latin-1"))
+    with pytest.raises(ConfigError, match="not valid YAML: 'utf-8' codec"):
+        load_recipe(tmp_path)
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
@@ -120,8 +137,17 @@ def test_paths_of_a_recipe_are_relative_to_its_folder(tmp_path: Path) -> None:
     assert data.augment.noise_folder == tmp_path / "noise"
     assert data.options == {"room_folder": str(tmp_path / "rooms")}
     given = load_recipe(tmp_path, ("data.augment.noise_folder=here",), data="100").data
-    assert given.augment.noise_folder == Path("here")
-    assert given.source == Path("100")
+    assert given.augment.noise_folder == Path.cwd() / "here"
+    assert given.source == Path.cwd() / "100"
+
+
+def test_a_recipe_that_is_named_from_nearby_has_absolute_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {**MINIMAL, "data": {"corpus": "manifest", "source": "corpus"}})
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe(".").data.source == tmp_path / "corpus"
+    assert load_recipe(".", ("data.source=~/other",)).data.source == Path.home() / "other"
 
 
 def test_equal_content_has_equal_keys() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 from rich.console import Console
@@ -51,8 +52,20 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
         say("a [line] between")
     shown = out.getvalue()
     assert "50%" in shown
+    assert "1.00 of 2.00 h" in shown
     assert "x real time  note" in shown
     assert "a [line] between" in shown
+
+
+def test_results_on_their_way_to_a_file_do_not_end_on_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(module, "console", Console(file=out, force_terminal=True, width=100))
+    with progress("transcribe", 10, AUDIO):
+        sys.stdout.write("a.wav\tWORDS\n")
+    assert capsys.readouterr().out == "a.wav\tWORDS\n"
+    assert "WORDS" not in out.getvalue()
 
 
 def test_long_lines_are_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:

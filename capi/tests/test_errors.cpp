@@ -50,6 +50,7 @@ TEST_CASE("options that cannot be used are named") {
   CHECK(has(invalid("mode", "float"), "mode is 'float': expected hybrid or integer"));
   CHECK(has(invalid("block", "65"), "block is '65': expected a whole number from 1 to 64"));
   CHECK(has(invalid("threads", "0"), "threads"));
+  CHECK(has(invalid("n_best", "0"), "n_best is '0': expected a whole number from 1 to 1000"));
   CHECK(has(invalid("hotword", "A:x"), "boost"));
   CHECK(has(invalid("hotword", "XYZ"), "cannot spell"));
   CHECK(has(invalid("hotword", ""), "a hotword is empty"));
@@ -111,11 +112,18 @@ TEST_CASE("NULL is refused wherever a handle belongs, and freed") {
       speechq_stream_result(stream.get(), nullptr),
       speechq_stream_finish_segment(nullptr, nullptr),
       speechq_stream_reset(nullptr),
+      speechq_stream_set_endpoint_rules(nullptr, nullptr, 0),
+      speechq_stream_next_segment(nullptr, nullptr),
+      speechq_stream_next_segment(stream.get(), nullptr),
+      speechq_result_times(nullptr, nullptr, nullptr),
+      speechq_result_scores(nullptr, nullptr),
       speechq_result_word(nullptr, 0, nullptr),
   };
   for (const speechq_status status : statuses) CHECK(status == SPEECHQ_INVALID);
   CHECK(speechq_result_text(nullptr) == std::string());
   CHECK(speechq_result_word_count(nullptr) == 0);
+  CHECK(speechq_result_alternative_count(nullptr) == 0);
+  CHECK(speechq_result_alternative(nullptr, 1) == nullptr);
   CHECK(speechq_stream_accept(stream.get(), nullptr, 0) == SPEECHQ_OK);
   CHECK(speechq_streams_accept(nullptr, nullptr, nullptr, 0) == SPEECHQ_OK);
 }

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "decoders/decoder.h"
+#include "decoders/endpoint.h"
 #include "decoders/greedy.h"
 #include "handles.h"
 #include "network/network.h"
@@ -194,4 +195,160 @@ TEST_CASE("the features are those of the model") {
   CHECK(features.high_hz == -400);
   CHECK(features.energy == 0);
   CHECK(features.deltas == 0);
+}
+
+namespace {
+
+// All segments that a stream has for its caller.
+std::vector<Words> segments(const StreamHandle& stream) {
+  std::vector<Words> found;
+  for (;;) {
+    speechq_result* result = nullptr;
+    REQUIRE(speechq_stream_next_segment(stream.get(), &result) == SPEECHQ_OK);
+    if (result == nullptr) return found;
+    found.push_back(read(ResultHandle(result).get()));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("segments end by rules as if they had been ended by hand, however frames are cut") {
+  const ModelFile file;
+  const engine::Model model = engine::read_model(file.path);
+  const std::vector<float> frames = sample_frames(kFrames);
+  const speechq_endpoint_rule rules[] = {{0.1, 0.4, 1, 0}, {0.0, 1.0, 1, 0}};
+  const std::vector<decoders::EndpointRule> same = {{0.1, 0.4, true, false}, {0.0, 1.0, true, false}};
+  const decoders::Units units(decoders::UnitKind::characters, model.symbols);
+  const std::vector<float> log_probs = scores(model, frames);
+  const auto count = static_cast<std::int64_t>(log_probs.size()) / model.outputs();
+  decoders::Endpointer endpointer(same, units.size(), units.separator(),
+                                  0.01 * static_cast<double>(model.stride));
+  std::vector<std::int64_t> ends = endpointer.ends(log_probs.data(), count);
+  REQUIRE(ends.size() > 4);
+  ends.push_back(count);
+  std::mt19937 generator(3);
+  for (const Options& options : {Options(), kBeam}) {
+    const RecognizerHandle recognizer = load(file.path, options);
+    // The decoder alone, told where to end.
+    std::vector<std::string> expected;
+    decoders::Options search;
+    search.beam = 8, search.depth = 15, search.word_bonus = 0.5;
+    const auto decoder = std::make_shared<const decoders::Decoder>(units, search);
+    decoders::Stream beam(decoder);
+    decoders::GreedyStream greedy(decoder);
+    std::int64_t begin = 0;
+    for (const std::int64_t end : ends) {
+      const float* rows = log_probs.data() + begin * model.outputs();
+      beam.accept(rows, end - begin), greedy.accept(rows, end - begin);
+      const decoders::Hypothesis best = options.empty() ? greedy.finish(1).front() : beam.finish(1).front();
+      if (!best.words.empty()) expected.push_back(best.text);
+      begin = end;
+    }
+    for (const bool whole_at_once : {true, false}) {
+      const StreamHandle stream = stream_of(recognizer);
+      REQUIRE(speechq_stream_set_endpoint_rules(stream.get(), rules, 2) == SPEECHQ_OK);
+      std::vector<Words> found;
+      for (std::size_t first = 0; first < kFrames;) {
+        const std::size_t some = whole_at_once ? kFrames : generator() % 30;
+        const std::size_t next = std::min(some, kFrames - first);
+        accept(stream, frames, first, next);
+        first += next;
+        if (generator() % 2)
+          for (Words& segment : segments(stream)) found.push_back(std::move(segment));
+      }
+      REQUIRE(speechq_stream_input_finished(stream.get()) == SPEECHQ_OK);
+      for (Words& segment : segments(stream)) found.push_back(std::move(segment));
+      std::vector<std::string> texts;
+      double before = 0;
+      for (const Words& segment : found) {
+        texts.push_back(segment.text);
+        CHECK(segment.numbers[0] >= before);
+        before = segment.numbers[segment.numbers.size() - 3];
+      }
+      CHECK(texts == expected);
+      CHECK(segments(stream).empty());
+      // The rules stay.
+      REQUIRE(speechq_stream_reset(stream.get()) == SPEECHQ_OK);
+      accept(stream, frames);
+      CHECK_FALSE(segments(stream).empty());
+    }
+  }
+}
+
+TEST_CASE("a segment knows what it covers") {
+  const ModelFile file;
+  const StreamHandle stream = stream_of(load(file.path));
+  const std::vector<float> frames = sample_frames(kFrames);
+  double before = 0;
+  for (std::size_t first = 0; first < kFrames; first += 200) {
+    accept(stream, frames, first, 200);
+    speechq_result* result = nullptr;
+    REQUIRE(speechq_stream_finish_segment(stream.get(), &result) == SPEECHQ_OK);
+    const ResultHandle owned(result);
+    double start = -1, end = -1;
+    REQUIRE(speechq_result_times(result, &start, &end) == SPEECHQ_OK);
+    CHECK(start == before);
+    CHECK(end <= 0.01 * static_cast<double>(first + 200));
+    CHECK(end > 0.01 * static_cast<double>(first + 200) - 0.15);  // what the network looks ahead
+    before = end;
+  }
+}
+
+TEST_CASE("the rules that are there are those of Python's streams") {
+  std::size_t count = 0;
+  const speechq_endpoint_rule* rules = speechq_endpoint_rules(&count);
+  REQUIRE(count == decoders::kEndpointRules.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    CHECK(rules[i].trailing_silence == decoders::kEndpointRules[i].trailing_silence);
+    CHECK(rules[i].length == decoders::kEndpointRules[i].length);
+    CHECK(rules[i].speech == decoders::kEndpointRules[i].speech);
+    CHECK(rules[i].between_words == decoders::kEndpointRules[i].between_words);
+  }
+  const ModelFile file;
+  const StreamHandle stream = stream_of(load(file.path));
+  REQUIRE(speechq_stream_set_endpoint_rules(stream.get(), rules, count) == SPEECHQ_OK);
+  accept(stream, sample_frames(100));
+  CHECK(speechq_stream_set_endpoint_rules(stream.get(), nullptr, 0) == SPEECHQ_STATE);
+  REQUIRE(speechq_stream_reset(stream.get()) == SPEECHQ_OK);
+  CHECK(speechq_stream_set_endpoint_rules(stream.get(), nullptr, 1) == SPEECHQ_INVALID);
+  const speechq_endpoint_rule always = {0, 0, 0, 0}, negative = {-1, 0, 0, 0};
+  CHECK(speechq_stream_set_endpoint_rules(stream.get(), &always, 1) == SPEECHQ_INVALID);
+  CHECK(speechq_stream_set_endpoint_rules(stream.get(), &negative, 1) == SPEECHQ_INVALID);
+  CHECK(speechq_stream_set_endpoint_rules(stream.get(), nullptr, 0) == SPEECHQ_OK);
+  accept(stream, sample_frames(100));
+  CHECK(segments(stream).empty());
+}
+
+TEST_CASE("a result has the other texts that the search found") {
+  const ModelFile file;
+  const std::vector<float> frames = sample_frames(kFrames);
+  const engine::Model model = engine::read_model(file.path);
+  const std::vector<float> log_probs = scores(model, frames);
+  decoders::Options search;
+  search.beam = 8, search.depth = 15, search.word_bonus = 0.5;
+  decoders::Stream beam(std::make_shared<const decoders::Decoder>(
+      decoders::Units(decoders::UnitKind::characters, model.symbols), search));
+  beam.accept(log_probs.data(), static_cast<std::int64_t>(log_probs.size()) / model.outputs());
+  const std::vector<decoders::Hypothesis> expected = beam.best(5);
+  Options options = kBeam;
+  options.push_back({"n_best", "5"});
+  const StreamHandle stream = stream_of(load(file.path, options));
+  accept(stream, frames);
+  REQUIRE(speechq_stream_input_finished(stream.get()) == SPEECHQ_OK);
+  speechq_result* result = nullptr;
+  REQUIRE(speechq_stream_finish_segment(stream.get(), &result) == SPEECHQ_OK);
+  const ResultHandle owned(result);
+  REQUIRE(expected.size() == 5);
+  REQUIRE(speechq_result_alternative_count(result) == 5);
+  CHECK(speechq_result_alternative(result, 0) == result);
+  CHECK(speechq_result_alternative(result, 5) == nullptr);
+  for (std::size_t i = 0; i < 5; ++i) {
+    const speechq_result* one = speechq_result_alternative(result, i);
+    CHECK(speechq_result_text(one) == expected[i].text);
+    CHECK(speechq_result_word_count(one) == expected[i].words.size());
+    speechq_scores found;
+    REQUIRE(speechq_result_scores(one, &found) == SPEECHQ_OK);
+    CHECK(found.total == expected[i].score);
+    CHECK(found.acoustic == expected[i].acoustic);
+  }
 }

@@ -71,7 +71,7 @@ struct CellKernels {
   // hold 4 codes and are zero behind the last; there are 8 * depth_blocks per column. With `wide`, 16-bit
   // codes give two columns each, the high byte and the low byte minus 128: code = 256 high + low + 128.
   void (*pack_codes)(const std::int16_t* codes, std::int64_t stride, std::int64_t width, int count, bool wide,
-                     std::int32_t* words, std::int64_t word_stride, std::int32_t* sums);
+                     std::int32_t* words, std::int64_t word_stride, std::int64_t step, std::int32_t* sums);
   void (*scale)(const ScaleTask& task, float* out);
   void (*scale_floats)(const ScaleTask& task, const float* sums, float* out);  // scale may be null
   void (*conv)(int taps, const std::int16_t* const* x, const std::int8_t* w, int units, std::int32_t* sums);

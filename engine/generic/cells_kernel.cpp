@@ -34,7 +34,7 @@ void spread(const std::int8_t* bytes, std::int64_t words_of_column, std::int32_t
 }
 
 void pack_codes(const std::int16_t* codes, std::int64_t stride, std::int64_t width, int count, bool wide,
-                std::int32_t* words, std::int64_t word_stride, std::int32_t* sums) {
+                std::int32_t* words, std::int64_t word_stride, std::int64_t step, std::int32_t* sums) {
   constexpr std::int64_t kChunk = 1024;
   const std::int64_t depth = blocks_of(width, kDepth) * kDepth;
   alignas(kLine) std::int8_t low[kChunk], high[kChunk];
@@ -51,14 +51,14 @@ void pack_codes(const std::int16_t* codes, std::int64_t stride, std::int64_t wid
           low[i] = static_cast<std::int8_t>((x[i] & 255) - 128);
         }
         for (std::int64_t i = filled; i < length; ++i) high[i] = low[i] = 0;
-        std::int32_t* to = words + (first / 4) * word_stride + 2 * n;
+        std::int32_t* to = words + (first / 4) * word_stride + 2 * n * step;
         spread(high, length / 4, to, word_stride, &sum_high);
-        spread(low, length / 4, to + 1, word_stride, &sum_low);
+        spread(low, length / 4, to + step, word_stride, &sum_low);
       } else {
         SPEECHQ_VECTORIZE
         for (std::int64_t i = 0; i < filled; ++i) low[i] = static_cast<std::int8_t>(x[i]);
         for (std::int64_t i = filled; i < length; ++i) low[i] = 0;
-        spread(low, length / 4, words + (first / 4) * word_stride + n, word_stride, &sum_low);
+        spread(low, length / 4, words + (first / 4) * word_stride + n * step, word_stride, &sum_low);
       }
       total_low += sum_low;
       total_high += sum_high;

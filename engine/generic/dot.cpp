@@ -18,7 +18,7 @@ void dot(const Rows& rows, const PackedInput& x, std::int32_t* out, Place place)
         for (int v = 0; v < 8; ++v)
           for (int n = 0; n < count; ++n) {
             std::int8_t codes[4];
-            std::memcpy(codes, &x.words[(d * 8 + v) * x.stride + first + n], 4);
+            std::memcpy(codes, &x.words[(d * 8 + v) * x.stride + (first + n) * x.step], 4);
             for (int i = 0; i < kLine; ++i) sums[n][i / 4] += weights[v * kLine + i] * codes[i % 4];
           }
       }
@@ -26,6 +26,10 @@ void dot(const Rows& rows, const PackedInput& x, std::int32_t* out, Place place)
         std::memcpy(out + (first + n) * place.column_stride + block * place.block_stride, sums[n],
                     sizeof sums[n]);
     }
+}
+
+void coded_dot(const Rows& rows, const PackedInput& x, std::int32_t* out, Place place) {
+  dot(rows, x, out, place);
 }
 
 }  // namespace speechq::engine::generic

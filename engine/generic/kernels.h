@@ -24,12 +24,14 @@ struct Place {
 };
 
 // Codes of `count` columns (frames), four of the matrix's columns in a 32-bit word: word (k / 4) of column n
-// is words[(k / 4) * stride + n], 8-bit codes, zero behind the last. sums[n] is the sum of column n's codes.
+// is words[(k / 4) * stride + n * step], 8-bit codes, zero behind the last. sums[n] is the sum of column n's
+// codes. Coded weights need stride 1, all others step 1.
 struct PackedInput {
   const std::int32_t* words = nullptr;
   const std::int32_t* sums = nullptr;
   std::int64_t stride = 0;
   int count = 0;
+  std::int64_t step = 1;
 };
 
 // Values of `count` columns: value k of column n is values[n * stride + k].
@@ -42,6 +44,8 @@ struct FloatInput {
 struct Kernels {
   // Exact sums of code * code.
   void (*dot)(const Rows& rows, const PackedInput& x, std::int32_t* out, Place place);
+  // The same for coded weights (generic/panel.h).
+  void (*coded_dot)(const Rows& rows, const PackedInput& x, std::int32_t* out, Place place);
   // acc = 0; acc = acc + x_k * w_k for k = 0, 1, ... in float32, w the code or the float weight.
   void (*float_dot)(const Rows& rows, const FloatInput& x, float* out, Place place);
   CellKernels cells;

@@ -17,6 +17,13 @@
 // The low bits of a field are in the first plane. A field is code + 2^(bits-1), so that it is never negative.
 //
 // 32 bits: for every column 16 floats of each part.
+//
+// 1 bit (kCoded): ternary weights of which at most two of eight neighbours are not zero. A superblock is one
+// line: byte 16 g + r is the group of the columns 8 g to 8 g + 7 of row r. It is the sum of two entries of
+// the table x_0, ..., x_7, -x_0, ..., -x_7 of the group's eight inputs, its low and its high half saying
+// which; in the high half 15 stands for zero in place of -x_7. Products take ~x = -x - 1 in place of -x,
+// which fits a byte; the line behind the last superblock of a row block says how often each row does, 16
+// numbers of 32 bits.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +35,10 @@ namespace speechq::engine {
 constexpr int kRows = 16;
 constexpr int kDepth = 32;
 constexpr int kLine = 64;
+
+constexpr int kCoded = 1;
+constexpr int kCodedGroup = 8, kCodedMost = 2;
+constexpr int kCodedZero = 15;  // in a high half; a half from kCodedGroup on is negative
 
 constexpr int single_bit_of(int vector) { return (vector & 4) | ((vector & 1) << 1) | ((vector & 2) >> 1); }
 
@@ -42,7 +53,7 @@ struct Panels {
   std::int64_t depth_blocks() const { return blocks_of(columns, kDepth); }
   // Bytes of a superblock, or of a column of 16 floats; and how many of them a row block has.
   std::int64_t piece_bytes() const { return bits == 32 ? kRows * 4 : kLine * bits; }
-  std::int64_t pieces() const { return bits == 32 ? columns : depth_blocks(); }
+  std::int64_t pieces() const { return bits == 32 ? columns : depth_blocks() + (bits == kCoded ? 1 : 0); }
   std::int64_t unit_block_bytes() const { return parts * pieces() * piece_bytes(); }
   std::int64_t bytes() const { return unit_blocks() * unit_block_bytes(); }
   // From a piece of a row block to the next one.
@@ -52,10 +63,13 @@ struct Panels {
   }
 };
 
+// Bits per weight of the panels that hold a matrix: kCoded where its groups allow it, else those of the file.
+int panel_bits(const Matrix& matrix);
+
 // Fills `out` (bytes() of the result) from the packed codes of a model file.
 Panels pack_panels(const Matrix& matrix, std::int64_t parts, std::uint8_t* out);
 
-// The fields of the eight vectors of a superblock, minus 2^(bits-1): out[vector * 64 + row * 4 + column % 4].
+// The codes of the eight vectors of a superblock: out[vector * 64 + row * 4 + column % 4].
 void unpack_superblock(int bits, const std::uint8_t* superblock, std::int8_t* out);
 
 }  // namespace speechq::engine

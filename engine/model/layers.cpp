@@ -11,6 +11,7 @@
 #include "model/codes.h"
 #include "model/description.h"
 #include "model/entropy.h"
+#include "model/groups.h"
 
 namespace speechq::engine {
 namespace {
@@ -30,17 +31,22 @@ auto within(const std::string& place, const Read& read) {
 
 using Decoded = std::deque<std::vector<std::uint8_t>>;
 
-// Sets the codes, decoded into `decoded` if they are range-coded; throws unless the tensor holds them
-// exactly.
+// Sets the codes, decoded into `decoded` if they are in groups or range-coded; throws unless the tensor holds
+// them exactly.
 void read_codes(const Tensor& codes, bool coded, Decoded& decoded, Matrix& matrix) {
   if (codes.type != ValueType::uint8 || !codes.is(ValueType::uint8, {codes.size}))
     throw ModelError(std::string("packed codes are ") + value_type_name(codes.type) + " " +
                      codes.shape_text() + ": expected uint8 bytes");
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 16;
   const std::string found = std::to_string(codes.size) + " bytes of codes, but [" +
                             std::to_string(matrix.rows) + ", " + std::to_string(matrix.columns) + "] at " +
                             std::to_string(matrix.bits) + " bits are ";
-  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 16;
   if (matrix.rows > kMost / matrix.columns) throw ModelError(found + "more than any file holds");
+  if (matrix.groups.on()) {
+    decoded.push_back(decode_groups(codes.data, codes.size, matrix.rows, matrix.columns, matrix.groups));
+    matrix.codes = decoded.back().data();
+    return;
+  }
   if (coded) {
     decoded.push_back(decode_entropy(codes.data, codes.size, matrix.rows * matrix.columns, matrix.bits));
     matrix.codes = decoded.back().data();
@@ -75,13 +81,35 @@ bool is_coded(const Value& entry, const Matrix& matrix) {
   return true;
 }
 
+// The groups of a matrix whose bits are known; `version` is that of the file.
+Groups read_groups(const Value& entry, const Matrix& matrix, int version) {
+  const std::optional<Value> found = entry.find("groups");
+  if (!found) return {};
+  Groups groups;
+  try {
+    if (found->size() != 2) throw json::Error("not two");
+    auto number = found->elements().begin();
+    groups.size = number->value.integer();
+    groups.kept = (++number)->value.integer();
+  } catch (const json::Error&) {
+    throw ModelError("groups " + found->shown() + ": expected two integers");
+  }
+  if (version != kGroupsVersion)
+    throw ModelError("groups do not belong to a file of version " + std::to_string(version));
+  if (matrix.bits != 2 || entry.find("coding"))
+    throw ModelError("groups: expected a matrix of 2 bits without another coding");
+  patterns_of(groups);
+  return groups;
+}
+
 // `prefix` begins the names of the layer's tensors, `place` names the layer.
-void read_matrices(const Value& entries, const std::string& prefix, const std::string& place,
+void read_matrices(const Value& entries, const std::string& prefix, const std::string& place, int version,
                    TensorTable& tensors, Decoded& decoded, LayerParts& parts) {
   for (const json::Item& item : entries.members()) {
     const std::string name = item.name(), matrix_place = place + ", matrix " + name;
     Matrix matrix = within(matrix_place, [&] { return read_entry(item.value); });
     const bool coded = within(matrix_place, [&] { return is_coded(item.value, matrix); });
+    matrix.groups = within(matrix_place, [&] { return read_groups(item.value, matrix, version); });
     MatrixTensors& found = parts.matrices[name];
     found.codes = &tensors.take(prefix + name + ".codes");
     matrix.codes = found.codes->data;
@@ -107,7 +135,7 @@ void read_signals(const Value& entries, Layer& layer) {
   }
 }
 
-void read_layer(std::size_t index, const Value& header, TensorTable& tensors, Decoded& decoded,
+void read_layer(std::size_t index, const Value& header, int version, TensorTable& tensors, Decoded& decoded,
                 LayerParts& parts) {
   const std::string number = "layer " + std::to_string(index),
                     prefix = "layers." + std::to_string(index) + ".";
@@ -119,7 +147,7 @@ void read_layer(std::size_t index, const Value& header, TensorTable& tensors, De
   within(place, [&] { parts.layer.kind = kind_of(kind); });
   const Value options = member("options", Type::object);
   within(place, [&] { read_options(options, parts.layer); });
-  read_matrices(member("matrices", Type::object), prefix, number, tensors, decoded, parts);
+  read_matrices(member("matrices", Type::object), prefix, number, version, tensors, decoded, parts);
   // Before the whole is checked, so that a list of empty layers takes no memory.
   if (parts.layer.matrices.count("in") == 0)
     throw ModelError(place + ": it needs a matrix 'in' with rows and columns");
@@ -155,11 +183,11 @@ std::vector<float> floats_of(const Tensor& tensor) {
   return values;
 }
 
-void read_layers(const Value& list, TensorTable& tensors, Model& model) {
+void read_layers(const Value& list, int version, TensorTable& tensors, Model& model) {
   std::deque<LayerParts> layers;
   for (const json::Item& item : list.elements()) {
     const std::size_t index = layers.size();
-    read_layer(index, item.value, tensors, model.decoded, layers.emplace_back());
+    read_layer(index, item.value, version, tensors, model.decoded, layers.emplace_back());
   }
   tensors.check_empty();
   check_layers(layers, model);

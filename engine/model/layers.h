@@ -29,7 +29,10 @@ class TensorTable {
 
 std::vector<float> floats_of(const Tensor& tensor);
 
-// Reads the header's list `layers` into the model, whose features are known; no tensor may be left over.
-void read_layers(const json::Value& list, TensorTable& tensors, Model& model);
+constexpr int kGroupsVersion = 3;  // of files with a matrix in groups
+
+// Reads the header's list `layers` of a file of that version into the model, whose features are known; no
+// tensor may be left over.
+void read_layers(const json::Value& list, int version, TensorTable& tensors, Model& model);
 
 }  // namespace speechq::engine

@@ -23,6 +23,12 @@ struct Grid {
   int qmax() const { return (1 << (bits - 1)) - 1; }
 };
 
+// Of `size` neighbouring codes of a row at most `kept` are not zero. size 0: any may be.
+struct Groups {
+  std::int64_t size = 0, kept = 0;
+  bool on() const { return size != 0; }
+};
+
 // 2 to 8 bits: packed codes, one step per row or one in all. 32 bits: float32 values, row by
 // row (perhaps not aligned), no steps.
 struct Matrix {
@@ -30,6 +36,7 @@ struct Matrix {
   std::int64_t rows = 0, columns = 0;
   const std::uint8_t* codes = nullptr;  // within Model::bytes or Model::decoded
   std::vector<float> steps;
+  Groups groups = {};  // 2 bits only
 };
 
 enum class Kind { linear, sru, lstm, residual_lstm, qrnn, isru };
@@ -72,7 +79,7 @@ struct Model {
   Model& operator=(Model&&) = default;
 
   std::vector<std::uint8_t> bytes;                // the whole file
-  std::deque<std::vector<std::uint8_t>> decoded;  // packed codes of matrices that the file holds range-coded
+  std::deque<std::vector<std::uint8_t>> decoded;  // packed codes of matrices that the file codes otherwise
   std::string scheme;
   std::vector<std::string> symbols;
   std::string units_kind;
@@ -101,7 +108,7 @@ struct Model {
 };
 
 // Both throw ModelError for anything that docs/model-format.md does not allow. Memory beyond the file's size
-// stays within a small factor of it, and 64 times the range-coded codes.
+// stays within a small factor of it, 64 times the range-coded codes, and 16 times those in groups.
 Model read_model(const std::string& path);
 Model parse_model(std::vector<std::uint8_t> bytes, const std::string& name = "model");
 

@@ -23,8 +23,16 @@ using json::Type;
 using json::Value;
 
 constexpr const char* kFormat = "speechq";  // also the key of the metadata
-constexpr const char* kVersion = "1";
-constexpr const char* kHierarchyVersion = "2";  // of models with a hierarchy
+constexpr int kVersion = 1;
+constexpr int kHierarchyVersion = 2;  // of models with a hierarchy
+
+// 0 for none that is read.
+int version_of(const Value& header) {
+  const std::optional<Value> found = header.find("version");
+  for (int version = kVersion; version <= kGroupsVersion; ++version)
+    if (found && found->text() == std::to_string(version)) return version;
+  return 0;
+}
 
 // SHA-256 over the header without its checksum and every tensor. As the header is canonical, leaving the
 // member out of the text gives what writing the others anew would give; another text gives another checksum.
@@ -64,9 +72,10 @@ Value open_header(const Container& container) {
   if (header.type() != Type::object || !is_text(header.find("format"), kFormat))
     throw ModelError("not a speechq model: the header's format is not 'speechq'");
   const std::optional<Value> version = header.find("version");
-  if (!version || (version->text() != kVersion && version->text() != kHierarchyVersion))
+  if (version_of(header) == 0)
     throw ModelError("model format version " + (version ? version->shown() : "None") +
-                     "; this speechq reads versions " + kVersion + " and " + kHierarchyVersion);
+                     "; this speechq reads versions " + std::to_string(kVersion) + " to " +
+                     std::to_string(kGroupsVersion));
   if (!is_text(header.find("sha256"), checksum_of(*container.header, header, container.tensors)))
     throw ModelError("damaged: the checksum of its content is not the one in its header");
   return header;
@@ -90,12 +99,13 @@ void read_audio_input(const Value& header, TensorTable& tensors, Model& model) {
   if (feat.type() != Type::null) model.feat = read_grid("feat", feat);
 }
 
-// The hierarchy, which is there exactly in files of its version.
+// The hierarchy: in files of its version, perhaps in later ones.
 std::optional<Value> find_hierarchy(const Value& header) {
-  if (header.at("version").text() == kHierarchyVersion) return member_of(header, "hierarchy", Type::object);
-  if (header.find("hierarchy"))
-    throw ModelError(std::string("hierarchy does not belong to a file of version ") + kVersion);
-  return std::nullopt;
+  const int version = version_of(header);
+  if (version == kVersion && header.find("hierarchy"))
+    throw ModelError("hierarchy does not belong to a file of version " + std::to_string(kVersion));
+  if (version == kVersion || (version == kGroupsVersion && !header.find("hierarchy"))) return std::nullopt;
+  return member_of(header, "hierarchy", Type::object);
 }
 
 void read_content(const Value& header, TensorTable& tensors, Model& model) {
@@ -108,7 +118,7 @@ void read_content(const Value& header, TensorTable& tensors, Model& model) {
   model.scheme = string_of(header, "scheme");
   member_of(header, "card", Type::string);
   member_of(header, "provenance", Type::object);
-  read_layers(member_of(header, "layers", Type::array), tensors, model);
+  read_layers(member_of(header, "layers", Type::array), version_of(header), tensors, model);
   if (hierarchy) read_clock(*hierarchy, model);
   read_units(member_of(header, "units", Type::object), model.outputs(), model);
 }

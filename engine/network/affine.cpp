@@ -7,7 +7,7 @@
 namespace speechq::engine {
 
 std::int64_t stored_bytes(const Matrix& matrix, std::int64_t parts) {
-  const Panels panels{matrix.bits, parts, matrix.rows / parts, matrix.columns, nullptr};
+  const Panels panels{panel_bits(matrix), parts, matrix.rows / parts, matrix.columns, nullptr};
   return static_cast<std::int64_t>(aligned_size(static_cast<std::size_t>(panels.bytes())));
 }
 
@@ -86,6 +86,7 @@ Operand Affine::operand(const Signal& x, std::int64_t first, int columns, Arena&
 
 PackedInput Affine::group_of(const PackedInput& x, int first) const {
   const int at = columns_of(first), count = std::min(columns_of(kColumns), x.count - at);
+  if (coded()) return {x.words + at * words_of_column(), x.sums + at, 1, count, words_of_column()};
   return {x.words + at * words_of_column(), x.sums + at, count, count};
 }
 
@@ -96,7 +97,7 @@ void Affine::refill(const Signal& x, std::int64_t first, const Operand& operand)
       const PackedInput group = group_of(operand.codes, begin);
       const int count = std::min(kColumns, columns - begin);
       kernels().cells.pack_codes(x.codes + (first + begin) * x.stride, x.stride, panels_.columns, count,
-                                 wide(), const_cast<std::int32_t*>(group.words), group.stride,
+                                 wide(), const_cast<std::int32_t*>(group.words), group.stride, group.step,
                                  const_cast<std::int32_t*>(group.sums));
     }
   } else if (x.grid.on()) {
@@ -126,7 +127,7 @@ void Affine::products(std::int64_t tile, const Operand& x, int first, int column
     if constexpr (std::is_same_v<T, std::int32_t>) {
       PackedInput input = group_of(x.codes, first);
       input.count = columns_of(columns);
-      kernels().dot(rows, input, sums + group * kRows, place);
+      (coded() ? kernels().coded_dot : kernels().dot)(rows, input, sums + group * kRows, place);
     } else {
       kernels().float_dot(rows, {x.values.values + first * x.values.stride, x.values.stride, columns},
                           sums + group * kRows, place);

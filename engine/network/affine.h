@@ -15,7 +15,7 @@ constexpr int kColumns = 16;
 
 // A signal as products read it; of some or all of its columns. Codes are packed in groups of kColumns columns
 // one behind the other: the words of a group lie side by side and do not fall on the same few places of a
-// cache.
+// cache. For coded weights the words of a column lie side by side.
 struct Operand {
   PackedInput codes;
   FloatInput values;
@@ -51,6 +51,7 @@ class Affine {
            Profile* profile) const;
 
  private:
+  bool coded() const { return panels_.bits == kCoded; }
   bool integer() const { return panels_.bits != 32 && input_.on(); }
   bool wide() const { return integer() && input_.bits > 8; }
   int columns_of(int columns) const { return wide() ? 2 * columns : columns; }

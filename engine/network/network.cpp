@@ -55,7 +55,7 @@ Network::Network(const Model& model, Mode mode)
     layers_.push_back(make_layer(layer, model.source_grid(k), mode, store_));
     for (const auto& [name, matrix] : layer.matrices) {
       const std::int64_t count = matrix.rows * matrix.columns;
-      weight_bytes_ += matrix.bits == 32 ? 4 * count : (count * matrix.bits + 7) / 8;
+      weight_bytes_ += matrix.bits == 32 ? 4 * count : (count * panel_bits(matrix) + 7) / 8;
       vector_bytes_ += 16 * matrix.rows;
     }
     for (const auto& [name, vector] : layer.vectors)

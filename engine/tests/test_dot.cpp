@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <random>
 #include <vector>
 
@@ -18,6 +19,19 @@ std::vector<int> random_codes(std::mt19937& random, int bits, std::int64_t count
   std::uniform_int_distribution<int> code(-qmax, qmax);
   std::vector<int> codes(static_cast<std::size_t>(count));
   for (int& value : codes) value = code(random);
+  return codes;
+}
+
+// Ternary codes of which two of eight in a row at most are not zero; rows of `depth`.
+std::vector<int> sparse_codes(std::mt19937& random, std::int64_t rows, std::int64_t depth) {
+  std::vector<int> codes(static_cast<std::size_t>(rows * depth));
+  for (std::int64_t row = 0; row < rows; ++row)
+    for (std::int64_t first = 0; first < depth; first += 8)
+      for (unsigned count = random() % 3; count > 0; --count) {
+        const std::int64_t length = std::min<std::int64_t>(8, depth - first);
+        const std::int64_t place = first + static_cast<std::int64_t>(random()) % length;
+        codes[static_cast<std::size_t>(row * depth + place)] = random() % 2 == 0 ? 1 : -1;
+      }
   return codes;
 }
 
@@ -44,7 +58,8 @@ struct Weights {
 
 struct Packed {
   Packed(const Weights& weights, std::int64_t parts) {
-    Panels sizes{weights.bits, parts, weights.matrix.rows / parts, weights.matrix.columns, nullptr};
+    Panels sizes{panel_bits(weights.matrix), parts, weights.matrix.rows / parts, weights.matrix.columns,
+                 nullptr};
     buffer.reserve(static_cast<std::size_t>(sizes.bytes()));
     panels = pack_panels(weights.matrix, parts, static_cast<std::uint8_t*>(buffer.data()));
   }
@@ -63,18 +78,17 @@ struct Packed {
 };
 
 // Products of random codes against sums term by term, on every instruction set.
-void check_products(std::mt19937& random, int bits, std::int64_t parts, std::int64_t units,
-                    std::int64_t depth, int columns) {
-  CAPTURE(bits);
+void check_products(std::mt19937& random, const Weights& weights, std::int64_t parts, int columns) {
+  const Packed packed(weights, parts);
+  const std::int64_t units = packed.panels.units, depth = packed.panels.columns;
+  CAPTURE(packed.panels.bits);
   CAPTURE(parts);
   CAPTURE(depth);
   CAPTURE(columns);
-  const Weights weights(bits, random_codes(random, bits, parts * units * depth), parts * units);
-  const Packed packed(weights, parts);
   // Codes from -127 to 127, and -128, which the low byte of a 16-bit code can have.
   std::uniform_int_distribution<int> code(-128, 127);
   std::vector<std::int16_t> x(static_cast<std::size_t>(columns * depth));
-  for (auto& value : x) value = static_cast<std::int16_t>(code(random));
+  for (auto& value : x) value = static_cast<std::int16_t>(random() % 8 == 0 ? -128 : code(random));
   std::vector<std::int32_t> expected(static_cast<std::size_t>(columns * parts * units));
   for (std::int64_t n = 0; n < columns; ++n)
     for (std::int64_t row = 0; row < parts * units; ++row) {
@@ -82,15 +96,18 @@ void check_products(std::mt19937& random, int bits, std::int64_t parts, std::int
       std::int32_t& sum = expected[static_cast<std::size_t>(n * parts * units + row)];
       for (std::int64_t k = 0; k < depth; ++k) sum += w[k] * x[static_cast<std::size_t>(n * depth + k)];
     }
+  const bool coded = packed.panels.bits == kCoded;
   const std::int64_t words = packed.panels.depth_blocks() * 8;
   std::vector<std::int32_t> word(static_cast<std::size_t>(words * columns)),
       sums(static_cast<std::size_t>(columns));
   for_each_isa([&] {
-    kernels().cells.pack_codes(x.data(), depth, depth, columns, false, word.data(), columns, sums.data());
-    const PackedInput input{word.data(), sums.data(), columns, columns};
+    const PackedInput input{word.data(), sums.data(), coded ? 1 : columns, columns, coded ? words : 1};
+    kernels().cells.pack_codes(x.data(), depth, depth, columns, false, word.data(), input.stride, input.step,
+                               sums.data());
     for (std::int64_t block = 0; block < packed.panels.unit_blocks(); ++block) {
       std::vector<std::int32_t> out(static_cast<std::size_t>(columns * parts * kRows));
-      kernels().dot(packed.rows(block), input, out.data(), {parts * kRows, kRows});
+      (coded ? kernels().coded_dot : kernels().dot)(packed.rows(block), input, out.data(),
+                                                    {parts * kRows, kRows});
       int wrong = 0;
       for (std::int64_t n = 0; n < columns; ++n)
         for (std::int64_t part = 0; part < parts; ++part)
@@ -103,6 +120,19 @@ void check_products(std::mt19937& random, int bits, std::int64_t parts, std::int
       CHECK(wrong == 0);
     }
   });
+}
+
+void check_products(std::mt19937& random, int bits, std::int64_t parts, std::int64_t units,
+                    std::int64_t depth, int columns) {
+  const Weights weights(bits, random_codes(random, bits, parts * units * depth), parts * units);
+  check_products(random, weights, parts, columns);
+}
+
+void check_coded_products(std::mt19937& random, std::int64_t parts, std::int64_t units, std::int64_t depth,
+                          int columns) {
+  Weights weights(2, sparse_codes(random, parts * units, depth), parts * units);
+  weights.matrix.groups = {8, 2};
+  check_products(random, weights, parts, columns);
 }
 
 }  // namespace
@@ -121,6 +151,55 @@ TEST_CASE("long rows and many columns too") {
       check_products(random, bits, 3, 16, 1100, columns);
       check_products(random, bits, 1, 16, 2090, columns);
     }
+}
+
+TEST_CASE("products of coded weights are the exact sums on every instruction set") {
+  std::mt19937 random(4);
+  for (std::int64_t parts : {1, 2, 3, 4})
+    for (std::int64_t depth : {1, 7, 32, 37, 130})
+      for (int columns : {1, 2, 3, 4, 5, 8, 13, 16, 32})
+        check_coded_products(random, parts, 21, depth, columns);
+  for (int columns : {1, 3, 16}) {
+    check_coded_products(random, 3, 16, 1100, columns);
+    check_coded_products(random, 1, 16, 4130, columns);
+  }
+}
+
+TEST_CASE("every pattern of eight coded weights comes back") {
+  std::vector<int> codes;
+  for (int first = 0; first < 8; ++first)
+    for (int second = first; second < 8; ++second)
+      for (int signs = 0; signs < 9; ++signs) {
+        int group[8] = {};
+        group[first] = signs % 3 - 1;
+        if (second != first) group[second] = signs / 3 - 1;
+        codes.insert(codes.end(), group, group + 8);
+      }
+  const auto rows = static_cast<std::int64_t>(codes.size() / 8);
+  Weights weights(2, codes, rows);
+  weights.matrix.groups = {8, 2};
+  const Packed packed(weights, 1);
+  REQUIRE(packed.panels.bits == kCoded);
+  std::int8_t found[8 * kLine];
+  for (std::int64_t row = 0; row < rows; ++row) {
+    unpack_superblock(kCoded, packed.panels.row_block(row / kRows), found);
+    for (int k = 0; k < 8; ++k)
+      REQUIRE(found[k / 4 * kLine + row % kRows * 4 + k % 4] == codes[static_cast<std::size_t>(row * 8 + k)]);
+  }
+}
+
+TEST_CASE("weights are held coded where their groups have at most two of eight") {
+  Matrix matrix;
+  matrix.bits = 2;
+  CHECK(panel_bits(matrix) == 2);
+  for (const Groups& groups : {Groups{8, 2}, Groups{8, 1}, Groups{4, 1}, Groups{16, 2}}) {
+    matrix.groups = groups;
+    CHECK(panel_bits(matrix) == kCoded);
+  }
+  for (const Groups& groups : {Groups{8, 3}, Groups{4, 2}, Groups{2, 1}, Groups{16, 4}, Groups{6, 1}}) {
+    matrix.groups = groups;
+    CHECK(panel_bits(matrix) == 2);
+  }
 }
 
 TEST_CASE("products of floats are sums in the order of the columns on every instruction set") {
@@ -169,6 +248,27 @@ TEST_CASE("products of floats are sums in the order of the columns on every inst
     }
 }
 
+TEST_CASE("the largest sums of coded weights do not overflow either") {
+  const std::int64_t depth = 4096;
+  for (int sign : {1, -1}) {
+    std::vector<int> codes(static_cast<std::size_t>(16 * depth));
+    for (std::size_t i = 0; i < codes.size(); i += 4) codes[i] = sign;
+    Weights weights(2, codes, 16);
+    weights.matrix.groups = {4, 1};
+    const Packed packed(weights, 1);
+    for (int code : {-128, 127}) {
+      const std::vector<std::int16_t> x(static_cast<std::size_t>(depth), static_cast<std::int16_t>(code));
+      std::vector<std::int32_t> word(static_cast<std::size_t>(depth / 4)), sums(1), out(16);
+      for_each_isa([&] {
+        kernels().cells.pack_codes(x.data(), depth, depth, 1, false, word.data(), 1, depth / 4, sums.data());
+        kernels().coded_dot(packed.rows(0), {word.data(), sums.data(), 1, 1, depth / 4}, out.data(),
+                            {16, 16});
+        for (std::int32_t sum : out) CHECK(sum == sign * code * static_cast<std::int32_t>(depth / 4));
+      });
+    }
+  }
+}
+
 TEST_CASE("the largest sums do not overflow or saturate") {
   const std::int64_t depth = 4096;
   for (int bits = 2; bits <= 8; ++bits) {
@@ -179,7 +279,7 @@ TEST_CASE("the largest sums do not overflow or saturate") {
       const std::vector<std::int16_t> x(static_cast<std::size_t>(depth), static_cast<std::int16_t>(code));
       std::vector<std::int32_t> word(static_cast<std::size_t>(depth / 4)), sums(1), out(16);
       for_each_isa([&] {
-        kernels().cells.pack_codes(x.data(), depth, depth, 1, false, word.data(), 1, sums.data());
+        kernels().cells.pack_codes(x.data(), depth, depth, 1, false, word.data(), 1, 1, sums.data());
         kernels().dot(packed.rows(0), {word.data(), sums.data(), 1, 1}, out.data(), {16, 16});
         for (std::int32_t sum : out) CHECK(sum == code * qmax * static_cast<std::int32_t>(depth));
       });

@@ -108,6 +108,64 @@ TEST_CASE("instruction sets, blocks, chunks, threads and company do not change a
       }
 }
 
+namespace {
+
+// Leaves at most two of eight neighbouring codes in the ternary matrices.
+void thin_out(Model& model) {
+  for (Layer& layer : model.layers)
+    for (auto& [name, matrix] : layer.matrices) {
+      std::vector<std::uint8_t> packed(static_cast<std::size_t>((matrix.rows * matrix.columns + 3) / 4));
+      for (std::int64_t row = 0; row < matrix.rows; ++row)
+        for (std::int64_t k = 0, used = 0; k < matrix.columns; ++k) {
+          if (k % 8 == 0) used = 0;
+          const std::int64_t at = row * matrix.columns + k;
+          const int code = code_at(matrix, at);
+          if (code == 0 || ++used > 2) continue;
+          packed[static_cast<std::size_t>(at / 4)] |= static_cast<std::uint8_t>((code & 3) << (at % 4 * 2));
+        }
+      model.decoded.push_back(std::move(packed));
+      matrix.codes = model.decoded.back().data();
+    }
+}
+
+void set_groups(Model& model, const Groups& groups) {
+  for (Layer& layer : model.layers)
+    for (auto& [name, matrix] : layer.matrices) matrix.groups = groups;
+}
+
+}  // namespace
+
+TEST_CASE("coded weights give the bits of ternary ones") {
+  for (Kind kind : {Kind::sru, Kind::lstm, Kind::residual_lstm, Kind::qrnn, Kind::isru})
+    for (int signal_bits : {8, 12, 0})
+      for (Mode mode : {Mode::hybrid, Mode::integer}) {
+        if (signal_bits == 0 && mode == Mode::integer) continue;
+        CAPTURE(static_cast<int>(kind));
+        CAPTURE(signal_bits);
+        ModelSpec spec = spec_of(kind, 2, 37, signal_bits != 0);
+        const Grid grid = signal_bits == 0 ? Grid{} : Grid{signal_bits, 1.5f / (1 << (signal_bits - 1))};
+        spec.feat = grid;
+        for (LayerSpec& layer : spec.layers) layer.h = grid;
+        Model model = parse_model(write_model(spec));
+        thin_out(model);
+        const Network ternary(model, mode);
+        set_groups(model, {8, 2});
+        const Network coded(model, mode);
+        CHECK(coded.weight_bytes() < 0.51 * static_cast<double>(ternary.weight_bytes()));
+        std::vector<Frames> features;
+        for (std::int64_t length : {9, 0, 40})
+          features.push_back(random_frames(length, ternary.inputs(), static_cast<unsigned>(length)));
+        set_isa(Isa::generic);
+        const auto expected = scores_of(ternary, features, 64, 1, 64);
+        for_each_isa([&] {
+          CHECK(same_bits(scores_of(coded, features, 64, 1, 64), expected));
+          CHECK(same_bits(scores_of(coded, features, 1, 1, 7), expected));
+          CHECK(same_bits(scores_of(coded, features, 16, 2, 40), expected));
+          CHECK(same_bits(scores_of(coded, features, 3, 3, 5), expected));
+        });
+      }
+}
+
 TEST_CASE("a network wider than a tile runs on several threads") {
   for (Kind kind : {Kind::sru, Kind::lstm, Kind::residual_lstm, Kind::qrnn, Kind::isru}) {
     const Network network(parse_model(write_model(spec_of(kind, 4, 150, false))), Mode::hybrid);

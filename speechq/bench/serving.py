@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -24,7 +24,7 @@ import numpy as np
 from speechq.bench.said import with_pauses
 from speechq.data.audio import SAMPLE_RATE
 from speechq.data.manifest import read_manifest
-from speechq.errors import DataError
+from speechq.errors import ConfigError, DataError
 from speechq.runtime.recognizer import Recognizer
 
 _PIECE_SECONDS = 0.1
@@ -86,24 +86,30 @@ def server(model: Path, streams: int) -> Iterator[int]:
 
 async def _talk(port: int, client: Client, delay: float) -> None:
     from websockets.asyncio.client import connect
+    from websockets.exceptions import ConnectionClosed
 
     await asyncio.sleep(delay)
     url = f"ws://127.0.0.1:{port}/v1/stream"
-    async with connect(url, compression=None, proxy=None, max_queue=None) as socket:
-        await socket.send(json.dumps({"type": "start", "sample_rate": SAMPLE_RATE}))
-        if json.loads(await socket.recv())["type"] == "error":
-            client.refused = True
-            return
-        sent: list[tuple[float, float]] = []
-        reader = asyncio.create_task(_hear(socket, client, sent))
-        size = 2 * int(_PIECE_SECONDS * SAMPLE_RATE)
-        begun = time.perf_counter()
-        for k, start in enumerate(range(0, len(client.pcm), size), 1):
-            await asyncio.sleep(max(0.0, begun + k * _PIECE_SECONDS - time.perf_counter()))
-            sent.append((min(k * size, len(client.pcm)) / 2 / SAMPLE_RATE, time.perf_counter()))
-            await socket.send(client.pcm[start : start + size])
-        await socket.send('{"type": "finish"}')
-        await reader
+    with suppress(ConnectionClosed):  # then it has not finished, which is told
+        async with connect(url, compression=None, proxy=None, max_queue=None) as socket:
+            await _say(socket, client)
+
+
+async def _say(socket: Any, client: Client) -> None:
+    await socket.send(json.dumps({"type": "start", "sample_rate": SAMPLE_RATE}))
+    if json.loads(await socket.recv())["type"] == "error":
+        client.refused = True
+        return
+    sent: list[tuple[float, float]] = []
+    reader = asyncio.create_task(_hear(socket, client, sent))
+    size = 2 * int(_PIECE_SECONDS * SAMPLE_RATE)
+    begun = time.perf_counter()
+    for k, start in enumerate(range(0, len(client.pcm), size), 1):
+        await asyncio.sleep(max(0.0, begun + k * _PIECE_SECONDS - time.perf_counter()))
+        sent.append((min(k * size, len(client.pcm)) / 2 / SAMPLE_RATE, time.perf_counter()))
+        await socket.send(client.pcm[start : start + size])
+    await socket.send('{"type": "finish"}')
+    await reader
 
 
 async def _hear(socket: Any, client: Client, sent: list[tuple[float, float]]) -> None:
@@ -132,6 +138,8 @@ def measure(model: Path, manifest: Path, counts: Sequence[int], seconds: float, 
 
     At most ``most`` streams are served; clients beyond are refused, and counted.
     """
+    if min(counts) < 1:
+        raise ConfigError(f"--streams {','.join(map(str, counts))}: expected 1 or more clients")
     made = recordings(manifest, seconds, min(max(counts), 16))
     recognizer = Recognizer.load(model)
     expected = [offline(recognizer, pcm) for pcm in made]
@@ -143,6 +151,8 @@ def measure(model: Path, manifest: Path, counts: Sequence[int], seconds: float, 
             asyncio.run(_all(port, clients))
         served = [(k, client) for k, client in enumerate(clients) if not client.refused]
         lags = np.array([lag for _, client in served for lag in client.lags])
+        if not len(lags):
+            raise DataError(f"{model}: the server answered none of {count} clients within {seconds:g} s")
         equal = sum(client.finished and client.segments == expected[k % len(made)] for k, client in served)
         rows.append(
             {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ import numpy as np
 
 from speechq.data.manifest import Utterance, read_manifest
 from speechq.errors import DataError
-from speechq.files import write_text
 from speechq.progress import AUDIO, progress
 from speechq.runtime.recognizer import Recognizer
 
@@ -93,30 +91,3 @@ def measure(model: Path, manifest: Path, count: int, seed: int) -> dict[str, Any
         "hours": round(scored.hours, 4),
         "curve": roc(scored),
     }
-
-
-def plot(found: dict[str, Any], path: Path) -> None:
-    """Draw the curve as SVG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.subplots()
-    curve = found["curve"]
-    x = [row["false_alarms_per_hour"] for row in curve]
-    y = [100 * row["misses"] for row in curve]
-    axes.plot(x, y, marker="o", markersize=4, color="#0b6e99")
-    for row, a, b in zip(curve, x, y, strict=True):
-        if round(row["threshold"] * 100) % 20 == 0:
-            axes.annotate(f"{row['threshold']:.1f}", (a, b), textcoords="offset points", xytext=(6, 4))
-    axes.set_xscale("symlog", linthresh=0.1)
-    axes.set_xlim(left=0)
-    axes.set_ylim(0, 100)
-    axes.set_xlabel("false alarms per hour and keyword")
-    axes.set_ylabel("misses, % of occurrences")
-    axes.grid(alpha=0.3)
-    axes.set_title(
-        f"{len(found['keywords'])} keywords, {found['occurrences']} occurrences, thresholds written"
-    )
-    written = io.StringIO()
-    figure.savefig(written, format="svg", metadata={"Date": None})
-    write_text(path, written.getvalue())

@@ -45,7 +45,10 @@ def engine(
     cell: str = typer.Option("sru", help="sru, lstm or qrnn."),
     layers: int = typer.Option(4, help="Recurrent layers."),
     hidden: int = typer.Option(1024, help="Units per layer."),
-    bits: str = typer.Option("2,4,8,32", help="Bits per weight, 2 to 8; 32 is float."),
+    bits: str = typer.Option(
+        "1,2,4,8,32",
+        help="Bits per weight, 2 to 8; 32 is float, 1 ternary weights of which two of eight are not zero.",
+    ),
     block: str = typer.Option("1,4,16", help="Frames per weight read, 1 to 64."),
     threads: int = typer.Option(1, help="Threads, for the peers as well."),
     peers: bool = typer.Option(False, "--peers", help="Measure other programs too (extra bench)."),
@@ -94,6 +97,7 @@ def decoder(
     char_lm_weight: float = typer.Option(0.5),
     word_bonus: float = typer.Option(0.0, help="Natural log, per word."),
     oov_penalty: float = typer.Option(-30.0, help="Natural log, per word that the n-gram does not know."),
+    hotwords: int = typer.Option(0, min=0, help="Decode with so many hotwords too."),
     peers: bool = typer.Option(False, "--peers", help="Measure flashlight-text too (extra bench)."),
     hours: float = typer.Option(
         0.0, help="Instead: one stream of that length, its end against its beginning."
@@ -127,7 +131,7 @@ def decoder(
         inputs = text_inputs(source, units_of(char_lm), utterances)
     else:
         inputs = speech_inputs(source, manifest, utterances)
-    models = language_models(inputs.units, ngram, char_lm)
+    models = language_models(inputs.units, ngram, char_lm, hotwords)
     widths, char_widths = _numbers("beams", beams), _numbers("char-beams", char_beams)
     say(note(inputs, models, weights))
     if hours > 0:
@@ -155,13 +159,16 @@ def spot(
 
     Example: **speechq bench spot model.sqm test.jsonl --plot roc.svg**
     """
-    from speechq.bench.spotting import measure, plot
+    from speechq.bench.online_figures import check_drawing, write_misses
+    from speechq.bench.spotting import measure
     from speechq.cli.tables import show_curve
     from speechq.progress import say
 
+    if figure is not None:
+        check_drawing()
     found = measure(model, manifest, keywords, seed)
     if figure is not None:
-        plot(found, figure)
+        write_misses(found, figure)
     if as_json:
         print(json.dumps(found["curve"], indent=1))
         return
@@ -176,12 +183,14 @@ def serve(
     streams: str = typer.Option("1,25,50,100", help="Numbers of clients at a time."),
     seconds: float = typer.Option(20.0, min=1.0, help="How long each of them speaks."),
     max_streams: int = typer.Option(100, min=1, help="Streams that the server takes."),
+    figure: Path | None = typer.Option(None, "--plot", help="Write lag against clients as SVG."),
     as_json: bool = typer.Option(False, "--json", help="Print a JSON list instead of a table."),
 ) -> None:
     """Lag of the server with many clients that speak in real time, and whether every word is right.
 
-    Example: **speechq bench serve model/ test.jsonl --streams 50,100,110**
+    Example: **speechq bench serve model/ test.jsonl --streams 50,100,110 --plot lag.svg**
     """
+    from speechq.bench.online_figures import check_drawing, write_load
     from speechq.bench.serving import measure
     from speechq.cli.needs import extra
     from speechq.cli.tables import show_load
@@ -189,7 +198,11 @@ def serve(
     with extra("serve"):
         import uvicorn  # noqa: F401
         import websockets  # noqa: F401
+    if figure is not None:
+        check_drawing()
     rows = measure(model, manifest, _numbers("streams", streams), seconds, max_streams)
+    if figure is not None:
+        write_load(rows, figure)
     if as_json:
         print(json.dumps(rows, indent=1))
     else:

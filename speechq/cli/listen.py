@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,8 +36,9 @@ def listen(
     from speechq.runtime.microphone import microphone
     from speechq.runtime.recognizer import Recognizer
 
+    recognizer = Recognizer.load(model)
     with microphone(device) as (pieces, rate):
-        follow(Recognizer.load(model), pieces, rate, Console())
+        follow(recognizer, pieces, rate, Console())
 
 
 def follow(recognizer: Recognizer, pieces: Iterable[FloatArray], rate: int, console: Console) -> None:
@@ -47,17 +47,20 @@ def follow(recognizer: Recognizer, pieces: Iterable[FloatArray], rate: int, cons
 
     stream = recognizer.create_stream(endpointing=True)
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        with suppress(KeyboardInterrupt):
+        try:
             for samples in pieces:
                 stream.accept_waveform(samples, rate)
                 recognizer.decode([stream])
                 for segment in stream.segments():
                     live.console.print(segment.text, highlight=False, markup=False)
                 live.update(present(stream.result, level(samples)), refresh=True)
-        stream.input_finished()
-        recognizer.decode([stream])
-        for segment in stream.segments():
-            live.console.print(segment.text, highlight=False, markup=False)
+        except KeyboardInterrupt:
+            pass
+        finally:  # what was said last is written whatever ended the sound
+            stream.input_finished()
+            recognizer.decode([stream])
+            for segment in stream.segments():
+                live.console.print(segment.text, highlight=False, markup=False)
 
 
 def present(transcript: Transcript, loudness: float) -> Text:

@@ -38,10 +38,12 @@ def serve(
     with extra("serve"):
         from speechq.serve.access import Access, check_exposure
         from speechq.serve.limits import Limits
-        from speechq.serve.server import Address
+        from speechq.serve.listening import Address, check_certificate
         from speechq.serve.server import serve as run
 
     check_exposure(host, token)
+    address = Address(host, port, tls_cert, tls_key)
+    check_certificate(address)
     recognizer = Recognizer.load(model, threads=threads)
     limits = Limits(streams=max_streams, stream_seconds=max_seconds, idle_seconds=idle_seconds)
-    run(recognizer, Address(host, port, tls_cert, tls_key), limits, Access(token, tuple(allow_origin)))
+    run(recognizer, address, limits, Access(token, tuple(allow_origin)))

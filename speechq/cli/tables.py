@@ -139,9 +139,8 @@ def _summary(facts: Mapping[str, Any]) -> Table:
         "size": f"{facts['bytes']:,} bytes, {100 * facts['float_share']:.1f} % of float",
     }
     rows |= _audio(facts) if "features" in facts else _language(facts)
+    rows |= _folder(facts["folder"]) if "folder" in facts else {}
     rows["signals"] = ", ".join(f"{name} {bits} bit" for name, bits in facts["signals"].items()) or "float"
-    for name, held in facts["language_models"].items():
-        rows[name] = f"{held:,} bytes, a language model beside it"
     rows |= {key: str(facts["provenance"][key]) for key in _FACTS if key in facts["provenance"]}
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/bold]", value)
@@ -158,6 +157,14 @@ def _audio(facts: Mapping[str, Any]) -> dict[str, str]:
         "look-ahead": f"{1000 * facts['look_ahead_seconds']:.0f} ms",
         "features": f"{features['mels']} mel bins, {features['dim']} values a frame, {rate:.1f} frames/s",
         "units": f"{units['count']} {units['kind']}, blank included",
+    }
+
+
+def _folder(facts: Mapping[str, Any]) -> dict[str, str]:
+    options = ", ".join(f"{name} {value:g}" for name, value in facts["decoder"].items())
+    return {
+        "files": ", ".join(f"{name} {size(count)}" for name, count in facts["files"].items()),
+        "decoder": options or "the options that are there unless others are asked for",
     }
 
 

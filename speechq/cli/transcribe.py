@@ -26,7 +26,7 @@ def transcribe(
     output: Path | None = typer.Option(
         None, "--output", "-o", help="Folder for a file per recording, instead of standard output."
     ),
-    jobs: int = typer.Option(0, help="Processes; 0: one a core."),
+    jobs: int = typer.Option(0, min=0, help="Processes; 0: one a core."),
     endpointing: bool = typer.Option(
         False, "--endpointing", help="Begin a new sentence for the language models after pauses."
     ),

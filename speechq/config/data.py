@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from speechq.section import Section
+from speechq.section import Alphabet, Section
 
 
 class FeatureConfig(Section):
@@ -54,7 +54,9 @@ class AugmentConfig(Section):
     copies: int = Field(
         0, ge=0, le=8, description="extra versions of every utterance, one of all is drawn per epoch"
     )
-    speed: tuple[float, ...] = Field((0.9, 1.1), description="speed factors drawn for the extra versions")
+    speed: tuple[Annotated[float, Field(ge=0.25, le=4.0)], ...] = Field(
+        (0.9, 1.1), description="speed factors drawn for the extra versions"
+    )
     noise: float = Field(0.0, ge=0.0, le=1.0, description="share of the extra versions with added noise")
     noise_folder: Path | None = Field(
         None, description="folder of noise recordings; generated noise if not given"
@@ -94,7 +96,9 @@ class DataConfig(Section):
     )
     extra_sentences: int = Field(0, ge=0)
     units: Literal["characters", "phones", "pieces"] = "characters"
-    alphabet: str = Field(" 'ABCDEFGHIJKLMNOPQRSTUVWXYZ", description="the characters, for units: characters")
+    alphabet: Alphabet = Field(
+        " 'ABCDEFGHIJKLMNOPQRSTUVWXYZ", description="the characters, for units: characters"
+    )
     lexicon: Path | None = Field(
         None, description="units: phones; pronouncing dictionary that turns transcripts in words into phones"
     )

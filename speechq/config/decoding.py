@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from speechq.section import Section
+from speechq.section import Section, Seed
 
 DecoderName = Literal["ngram", "char", "char+ngram"]
 
@@ -28,4 +28,4 @@ class TuneConfig(Section):
         6, ge=1, description="times that dev is decoded; half of it where another network's weights are known"
     )
     utterances: int = Field(0, ge=0, description="of dev, taken at equal distances; 0: all")
-    seed: int = 1
+    seed: Seed = 1

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from speechq.config.network import LanguageModelConfig
 from speechq.config.training import FixedPointConfig, TextTrainConfig, check_retraining
-from speechq.section import Section
+from speechq.section import Alphabet, Section
 
 
 class TextConfig(Section):
@@ -19,7 +19,7 @@ class TextConfig(Section):
     train: tuple[str, ...] = Field(("train.txt",), min_length=1, description="files in the folder")
     dev: str = "valid.txt"
     test: str = "test.txt"
-    alphabet: str = Field(" 'ABCDEFGHIJKLMNOPQRSTUVWXYZ", description="as that of the acoustic model")
+    alphabet: Alphabet = Field(" 'ABCDEFGHIJKLMNOPQRSTUVWXYZ", description="as that of the acoustic model")
 
 
 class TransferConfig(Section):

@@ -77,7 +77,8 @@ _PATHS = (
 
 
 def _anchor_paths(tree: dict[str, Any], folder: Path) -> None:
-    """Make the relative paths of a recipe relative to its folder; ``~`` is the home folder."""
+    """Make the relative paths of a recipe absolute, as seen from ``folder``; ``~`` is the home folder."""
+    folder = folder.absolute()
     for *parts, last in _PATHS:
         node: Any = tree
         for part in parts:
@@ -96,7 +97,8 @@ def load_recipe(
     """Read ``folder/recipe.yaml``, apply ``key.path=value`` assignments and validate.
 
     Raises ConfigError with the path of every wrong key. Relative paths in the recipe are relative to its
-    folder; those in assignments and in ``data``, which overrides ``data.source``, to the working folder.
+    folder; those in assignments and in ``data``, which overrides ``data.source``, to the working folder. All
+    become absolute, so that what is kept in a work folder holds wherever the next command is given.
     """
     path, tree = _read_recipe(folder, assignments, data)
     if tree.get("task") == "language":
@@ -146,7 +148,7 @@ def _read_recipe(
         raise ConfigError(f"{path}: no such recipe; expected a folder with a recipe.yaml")
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: expected a mapping with the keys name, data, model, train, ...")
@@ -158,6 +160,7 @@ def _read_recipe(
         section = tree.setdefault("data", {})
         if isinstance(section, dict):
             section["source"] = str(data)
+    _anchor_paths(tree, Path.cwd())
     return path, tree
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from speechq.methods import TechniqueConfig, parse_method
-from speechq.section import Section
+from speechq.section import Section, Seed
 
 
 class LoopConfig(Section):
@@ -39,7 +39,7 @@ class LoopConfig(Section):
         "float32", description="of the matrix products outside the recurrence"
     )
     checkpoint_seconds: float = Field(60.0, gt=0.0, description="seconds between checkpoints within an epoch")
-    seed: int = 1
+    seed: Seed = 1
 
 
 class TrainConfig(LoopConfig):
@@ -80,7 +80,7 @@ class FixedPointConfig(TechniqueConfig):
         0.25, ge=0.0, lt=1.0, description="last share of the steps with frozen step sizes"
     )
     float_plus: bool = Field(True, description="train the float network on for as long, as the reference")
-    seeds: tuple[int, ...] = Field((1,), min_length=1)
+    seeds: tuple[Seed, ...] = Field((1,), min_length=1)
     train: dict[str, Any] = Field(
         default_factory=dict, description="keys of `train` that differ in retraining"
     )

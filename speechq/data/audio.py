@@ -17,6 +17,7 @@ from speechq.errors import DataError
 
 SAMPLE_RATE = 16000
 _SPHERE = b"NIST_1A"
+_MOST_VALUES = 1 << 20
 _REFUSED = (soundfile.SoundFileError, OSError, RuntimeError)
 
 
@@ -42,16 +43,23 @@ def read_audio(path: str | Path, sample_rate: int = SAMPLE_RATE) -> npt.NDArray[
     return np.clip(np.ascontiguousarray(mono, dtype=np.float32), -1.0, 1.0)
 
 
-def audio_blocks(path: str | Path, seconds: float) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
-    """Pieces of at most ``seconds`` of a recording, float32 [samples, channels] as they are in the file, and
-    their rate.
+def audio_blocks(
+    path: str | Path, seconds: float, *, programs: bool = True
+) -> Iterator[tuple[npt.NDArray[np.float32], int]]:
+    """Pieces of at most ``seconds`` and a million values of a recording, float32 [samples, channels] as they
+    are in the file, and their rate.
 
-    Raises DataError, maybe after some pieces, for a file that is missing, damaged or empty.
+    Raises DataError, maybe after some pieces, for a file that is missing, damaged or empty, and without
+    ``programs`` for one that only an external program can read.
     """
     source = Path(path)
+    if not programs and _is_compressed_sphere(source):
+        raise DataError(f"{source}: is a shorten-compressed NIST SPHERE file; expected a plain one")
     try:
         with soundfile.SoundFile(_opened(source)) as opened:
-            size, count = max(1, round(seconds * opened.samplerate)), 0
+            # Whatever rate and number of channels a header claims.
+            most = max(1, _MOST_VALUES // opened.channels)
+            size, count = min(max(1, round(seconds * opened.samplerate)), most), 0
             while len(samples := opened.read(size, dtype="float32", always_2d=True)):
                 if not np.isfinite(samples).all():
                     raise DataError(f"{source}: the recording holds samples that are not numbers")

@@ -22,7 +22,8 @@ _AUDIO = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph"}
 
 @lru_cache(maxsize=4)
 def _noises(folder: Path, rate: int) -> tuple[FloatArray, ...]:
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in _AUDIO and "rir" not in str(f).lower())
+    found = (f for f in folder.rglob("*") if f.suffix.lower() in _AUDIO)
+    files = sorted(f for f in found if "rir" not in str(f.relative_to(folder)).lower())
     if not files:
         raise DataError(f"{folder}: no noise recordings; expected audio files (wav, flac, ogg, mp3)")
     return tuple(read_audio(file, rate) for file in files)

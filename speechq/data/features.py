@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speechq.config import FeatureConfig
+from speechq.errors import ConfigError
 
 FloatArray = NDArray[np.float32]
 
@@ -54,7 +55,13 @@ class FeatureStream:
 
     def __init__(self, config: FeatureConfig) -> None:
         self.config = config
-        self._fbank = knf.OnlineFbank(_options(config))
+        try:
+            self._fbank = knf.OnlineFbank(_options(config))
+        except ValueError as error:
+            raise ConfigError(
+                f"features.mels: {config.mels} bands are too many for sample_rate: {config.sample_rate}, "
+                f"low_hz and high_hz ({error})"
+            ) from error
         self._taken = 0
         self._base: FloatArray = np.zeros((0, config.mels + int(config.energy)), np.float32)
         self._base_start = 0

@@ -5,6 +5,7 @@ The folder's name is a key of what they depend on: settings, and path, size and 
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from speechq.data.features import FRAME_SECONDS, fbank
 from speechq.data.manifest import Utterance
 from speechq.data.workers import run_all
 from speechq.errors import DataError
-from speechq.files import replacing_folder
+from speechq.files import remove_stale, replacing_folder
 from speechq.progress import AUDIO, progress
 
 _VERSION = 1
@@ -51,7 +52,9 @@ def _compute(
             samples = _augmented(samples, config.sample_rate, augment, f"{seed}/{copy}/{utterance.id}")
         frames.append(fbank(samples, config))
     joined = np.concatenate(frames)
-    np.save(path, joined)
+    encoded = io.BytesIO()  # numpy's own writing does not say that the disc is full
+    np.save(encoded, joined)
+    path.write_bytes(encoded.getbuffer())
     wide = joined.astype(np.float64)
     return Shard([len(f) for f in frames], wide.sum(0), (wide * wide).sum(0))
 
@@ -142,6 +145,7 @@ def compute_store(
     parts = [list(utterances[i : i + _PER_SHARD]) for i in range(0, len(utterances), _PER_SHARD)]
     seconds = [sum(u.duration for u in part) for part in parts]
     done: dict[int, Shard] = {}
+    remove_stale(cache, folder.name)
     with replacing_folder(folder) as temporary, progress(title, sum(seconds), AUDIO) as bar:
         jobs = [(part, config, augment, copy, seed, temporary / _name(k)) for k, part in enumerate(parts)]
         for k, shard in run_all(_compute, jobs, workers):

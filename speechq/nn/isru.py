@@ -82,9 +82,10 @@ class ISRU(QuantizedLayer):
     def _step(self, joined: Tensor, x: Tensor, cell: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         frames, rows, _ = x.shape
         taps = self.weight("conv")
-        # As one image of height T + taps - 1, width B and D channels, the last in memory: nothing is transposed.
+        # One image, T + taps - 1 high and B wide, its D channels last in memory: nothing is transposed.
         image = joined[: frames + taps.shape[1] - 1].permute(2, 0, 1).unsqueeze(0)
         v = functional.conv2d(image, taps[:, None, :, None], groups=self.inputs)[0].permute(1, 2, 0)
+        v = v.to(taps.dtype)
         v = self.normalize("conv", v, lengths) * valid_frames(lengths, frames).to(v.dtype)
         v = self.quantize_signal("conv", v.contiguous())
         u = self.normalize("in", product(v, self.weight("in")), lengths).view(frames, rows, 4, self.hidden)

@@ -53,7 +53,12 @@ class Corpus:
             )
         if data.source is not None and not data.source.exists():
             raise DataError(f"{data.source}: no such folder; the corpus {data.corpus} is expected there")
-        prepare_corpus(data.corpus, data.source or Path(), folder, **data.options)
+        options = dict(data.options)
+        if (
+            data.corpus == "manifest" and data.units == "characters"
+        ):  # its texts are checked with all the rest
+            options.setdefault("alphabet", dict.fromkeys((*data.train, data.dev, data.test), data.alphabet))
+        prepare_corpus(data.corpus, data.source or Path(), folder, **options)
         if data.extra_text is not None and data.extra_sentences:
             synthesize_text(data.extra_text, data.extra_sentences, folder / "extra", self.recipe)
 

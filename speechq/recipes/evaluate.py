@@ -16,7 +16,7 @@ from speechq.data.batches import Dataset
 from speechq.data.features import FRAME_SECONDS, stack_frames
 from speechq.data.manifest import Utterance
 from speechq.data.shards import FloatArray
-from speechq.errors import ModelError
+from speechq.errors import DataError, ModelError
 from speechq.lm.speech import frame_seconds
 from speechq.recipes.provenance import run_facts
 from speechq.runtime.decoder_settings import TimedWord
@@ -183,8 +183,10 @@ def _plain(words: Sequence[TimedWord]) -> tuple[tuple[str, float, float, float],
 def write_sample_of(work: Path, path: Path, test: Sequence[Utterance], dataset: Dataset) -> None:
     """Features and CTC outputs of one test utterance of middling length, for the report."""
     model = read_model(path)
-    order = np.argsort([u.duration for u in test], kind="stable")
-    item = int(order[len(order) * 2 // 3])
+    order = [int(k) for k in np.argsort([u.duration for u in test], kind="stable") if dataset.frames(int(k))]
+    if not order:
+        raise DataError("test: every recording is shorter than a frame of the network")
+    item = order[len(order) * 2 // 3]
     (log_probs,) = Engine(path).forward([network_input(dataset, item)])
     features = model.audio()
     first = int(features.energy)  # the mel bins come behind the energy

@@ -22,8 +22,9 @@ from speechq.lm.score import score_text
 from speechq.lm.symbols import Text, read_text
 from speechq.nn.language import make_language_model
 from speechq.nn.stack import Network
+from speechq.recipes.checks import check_language_recipe
 from speechq.recipes.networks import Networks
-from speechq.recipes.plan import Model, check_schemes
+from speechq.recipes.plan import Model
 from speechq.recipes.run_stages import run_stages
 from speechq.text.units import Units
 from speechq.train import distributed
@@ -89,6 +90,14 @@ class LanguageRun(Networks):
         assert transfer is not None
         folders = [self.folder / "transfer" / str(part) for part in range(self.recipe.train.parts)]
         return [read_taught(folder, transfer.labels == "soft") for folder in folders]
+
+    def share_data(self, other: LanguageRun) -> None:
+        """Learn from what ``other`` has read, or its teacher has written."""
+        self.dev = other.dev
+        if self.recipe.transfer is None:
+            self.training = other.training
+        else:
+            self.taught = other.taught
 
     @cached_property
     def _transfer_key(self) -> list[Any]:
@@ -219,7 +228,7 @@ def run_language_recipe(
     date is skipped.
     """
     recipe = load_language_recipe(folder, assignments, data)
-    check_schemes(recipe)
+    check_language_recipe(recipe)
     target = work if work is not None else Path("work") / recipe.name
     distributed.start()
     try:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from speechq.config import LanguageRecipe, LmConfig, TextConfig, digest
-from speechq.errors import ConfigError, DataError
+from speechq.errors import DataError
 from speechq.files import replacing, write_text
 from speechq.lm.arpa import write_arpa
 from speechq.lm.binary import write_binary
@@ -16,6 +16,7 @@ from speechq.lm.corpus import read_blocks, read_corpus
 from speechq.lm.kneser_ney import estimate
 from speechq.lm.symbols import encode_text
 from speechq.progress import say
+from speechq.recipes.checks import check_texts, packed_models
 from speechq.recipes.corpus import Corpus
 from speechq.recipes.language import STAGES, LanguageRun
 from speechq.recipes.plan import named_models, packed_model
@@ -57,18 +58,12 @@ class LanguageModels:
     @cached_property
     def text_key(self) -> str:
         """What the text depends on."""
-        contents = [
-            hashlib.sha256(self._existing(path).read_bytes()).hexdigest() for path in self.config.texts
-        ]
+        check_texts(self.config.texts)
+        contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.config.texts]
         data = self.corpus.recipe.data
         splits = [data.train, data.dev, data.test]
         own = [self.config.transcripts] + (["corpus"] if self.config.corpus_text else [])
         return digest("text-1", self.corpus.key, splits, data.alphabet, *own, contents)
-
-    def _existing(self, path: Path) -> Path:
-        if not path.is_file():
-            raise ConfigError(f"{path}: there is no such text; lm.texts names files with one sentence a line")
-        return path
 
     def _write_texts(self, folder: Path) -> None:
         """``train.txt``, and the transcripts of dev and test, by which character models are scored."""
@@ -173,9 +168,7 @@ class LanguageModels:
             return CharLm(self.char.packed(model), self.char.pack_key(model))
         assert self.config.char is not None
         assert self.config.char.models is not None
-        found = [packed_model(path) for path in sorted(self.config.char.models.glob("*.sqm"))]
-        if not found:
-            raise ConfigError(f"{self.config.char.models}: lm.char.models: has no packed models (*.sqm)")
+        found = [packed_model(path) for path in packed_models(self.config.char.models)]
         path = self.config.char.models / f"{named_models(found, name, 'decoders.char_lms')[0].name}.sqm"
         return CharLm(path, hashlib.sha256(path.read_bytes()).hexdigest())
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from speechq.config import LanguageRecipe, LoopConfig, ModelConfig, Recipe, digest
-from speechq.errors import ConfigError
 from speechq.methods import TECHNIQUES, parse_method
 from speechq.nn.stack import Network
 from speechq.progress import say
+from speechq.recipes.checks import check_teacher
 from speechq.recipes.plan import Model, planned_models
 from speechq.recipes.provenance import run_facts
 from speechq.recipes.work import Work
@@ -97,10 +97,9 @@ class Networks(ABC):
         if any(name in ("kd", "seqkd") for name in techniques):
             if (path := self.recipe.retrain.kd.teacher) is None:
                 sections.append(self.train_key(self._base(model)))
-            elif path.is_file():
-                sections.append(hashlib.sha256(path.read_bytes()).hexdigest())
             else:
-                raise ConfigError(f"retrain.kd.teacher: {path}: no such checkpoint")
+                check_teacher(self.recipe.retrain, "retrain")
+                sections.append(hashlib.sha256(path.read_bytes()).hexdigest())
         return sections
 
     def _base(self, model: Model) -> Model:

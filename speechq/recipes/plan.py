@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechq.bench.formatting import family
-from speechq.config import LanguageRecipe, Recipe
+from speechq.config import CharLmConfig, LanguageRecipe, Recipe
 from speechq.errors import ConfigError
 from speechq.methods import parse_method
 from speechq.quant.scheme import parse_scheme
@@ -27,7 +27,7 @@ class Model:
     start: str | None = None
 
 
-def planned_models(recipe: Recipe | LanguageRecipe) -> list[Model]:
+def planned_models(recipe: Recipe | LanguageRecipe | CharLmConfig) -> list[Model]:
     """All networks of a recipe, in the order in which they are made."""
     config = recipe.retrain
     models = []
@@ -67,17 +67,17 @@ def packed_model(path: Path) -> Model:
     return Model(path.stem, model.scheme, method, seed)
 
 
-def check_schemes(recipe: Recipe | LanguageRecipe) -> None:
-    """ConfigError unless every scheme is one and names only layers that the network has."""
+def check_schemes(recipe: Recipe | LanguageRecipe | CharLmConfig, key: str = "retrain.schemes") -> None:
+    """ConfigError, naming ``key``, unless every scheme is one and names only layers that the network has."""
     for text in recipe.retrain.schemes:
         try:
             scheme = parse_scheme(text)
         except ConfigError as error:
-            raise ConfigError(f"retrain.schemes: {error}") from None
+            raise ConfigError(f"{key}: {error}") from None
         if scheme.is_float:
-            raise ConfigError(f"retrain.schemes: {text!r} quantizes nothing; expected a scheme such as w6a8")
+            raise ConfigError(f"{key}: {text!r} quantizes nothing; expected a scheme such as w6a8")
         for name, _, _ in scheme.overrides:
             layer = re.match(r"l(\d+)\.", name)
             if layer and int(layer[1]) >= recipe.model.layers:
                 last = recipe.model.layers - 1
-                raise ConfigError(f"retrain.schemes: {text!r}: {name}: the layers are l0 to l{last}")
+                raise ConfigError(f"{key}: {text!r}: {name}: the layers are l0 to l{last}")

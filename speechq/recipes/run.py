@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from speechq.config import load_recipe
-from speechq.recipes.plan import check_schemes
+from speechq.recipes.checks import check_recipe
 from speechq.recipes.run_stages import run_stages
 from speechq.recipes.stages import Run
 from speechq.recipes.work import selected
@@ -28,7 +28,7 @@ def run_recipe(
     """
     stages = selected(first, last)
     recipe = load_recipe(folder, assignments, data)
-    check_schemes(recipe)
+    check_recipe(recipe)
     target = work if work is not None else Path("work") / recipe.name
     distributed.start()
     try:

@@ -44,6 +44,8 @@ class Decoding:
 def planned(run: Run) -> list[Decoding]:
     """All beam searches of the recipe, the networks in the order of the table."""
     config = run.recipe.decoders
+    if not config.use:
+        return []
     chosen = {m.name for name in config.models for m in named_models(run.models, name, "decoders.models")}
     several = len(config.char_lms) > 1
     found = []

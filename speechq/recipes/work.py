@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from speechq.errors import ConfigError
-from speechq.files import write_json
+from speechq.files import remove_stale, write_json
 from speechq.progress import say
 from speechq.train import distributed
 
@@ -62,6 +62,7 @@ class Work:
         if found.get("key") != key and folder.exists():
             stamp.unlink(missing_ok=True)  # first: a folder half cleared must not look done
             shutil.rmtree(folder)
+        remove_stale(folder)
         spent = float(found.get("seconds", 0.0)) if found.get("key") == key else 0.0
         write_json(stamp, {"key": key, "done": False, "seconds": spent})
         return spent

@@ -10,6 +10,7 @@ import numpy as np
 from speechq.config import FeatureConfig
 from speechq.errors import ModelError
 from speechq.runtime.graph import CONTEXT_LAYER, Hierarchy, Layer, Matrix, Model, Signal
+from speechq.runtime.group_code import code_table, obeys
 from speechq.text.units import BLANK, END
 
 KINDS = ("sru", "lstm", "residual_lstm", "qrnn", "isru", "linear")
@@ -113,6 +114,11 @@ def _check_matrix(name: str, matrix: Matrix, shape: tuple[int, ...]) -> None:
         )
     if not np.isfinite(matrix.steps).all():
         raise ModelError(f"matrix {name} has a step that is not a finite number")
+    if matrix.groups is not None:
+        code_table(*matrix.groups)
+        if matrix.bits != 2 or not obeys(matrix.codes, *matrix.groups):
+            found = f"groups {list(matrix.groups)}"
+            raise ModelError(f"matrix {name} has {found}: expected 2 bits and no more non-zeros in a group")
 
 
 def _check_layer(layer: Layer, d: int, h: int, context: int | None) -> None:

@@ -20,11 +20,15 @@ class Matrix:
     ``bits`` 2 to 8: ``codes`` int8 [rows, columns] within ``±(2^(bits-1) - 1)``, ``steps`` float32 [rows] or
     [1] (a row step may be negative, from a folded normalization). ``bits`` 32: ``codes`` float32 [rows,
     columns] are the values, ``steps`` is empty.
+
+    ``groups`` (n, k), with 2 bits only: of n neighbouring codes of a row at most k are not zero, and a file
+    holds indices of such groups (runtime/group_code.py) in place of the codes.
     """
 
     bits: int
     codes: NDArray[Any]
     steps: NDArray[np.float32]
+    groups: tuple[int, int] | None = None
 
     def dense(self) -> NDArray[np.float32]:
         """The values as float32 [rows, columns]."""

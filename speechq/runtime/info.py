@@ -6,6 +6,8 @@ from typing import Any
 
 from speechq.runtime.checks import input_width, output_width
 from speechq.runtime.graph import Hierarchy, Layer, Matrix, Model
+from speechq.runtime.group_code import coded_bytes
+from speechq.runtime.model_folder import ModelFiles
 from speechq.runtime.packing import packed_bytes
 
 FRAME_RATE = 100.0
@@ -15,6 +17,8 @@ BLOCKS = (1, 16)  # frames per weight read
 def _weight_bytes(matrix: Matrix) -> int:
     """Bytes of the codes, or of float weights; what a block reads once."""
     count = int(matrix.codes.size)
+    if matrix.groups is not None:
+        return coded_bytes(matrix.codes.shape, *matrix.groups)
     return 4 * count if matrix.bits == 32 else packed_bytes(count, matrix.bits)
 
 
@@ -108,6 +112,16 @@ def describe(model: Model) -> dict[str, Any]:
     if model.hierarchy is not None:
         facts |= _hierarchy_facts(model.hierarchy, matrices, operations)
     return facts if model.features is None else facts | _audio_facts(model, operations, weights)
+
+
+def describe_folder(files: ModelFiles) -> dict[str, Any]:
+    """The files of a model folder with their bytes, and the tuned options of its decoder."""
+    paths = (files.acoustic, files.char_lm, files.ngram, files.settings_file)
+    return {
+        "files": {path.name: path.stat().st_size for path in paths if path is not None},
+        "decoder": files.calibrated.options.given(),
+        "lexicon": files.calibrated.lexicon,
+    }
 
 
 def _hierarchy_facts(hierarchy: Hierarchy, matrices: list[dict[str, Any]], operations: int) -> dict[str, Any]:

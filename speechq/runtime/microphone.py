@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from speechq.errors import ConfigError
+from speechq.errors import ConfigError, DataError
 
 FloatArray = NDArray[np.float32]
 _QUIETEST_DB = -60.0
+_SILENT_SECONDS = 1.0  # a microphone that gives nothing for so long is looked after
 
 
 @contextmanager
 def microphone(device: str | None = None) -> Iterator[tuple[Iterator[FloatArray], int]]:
     """Pieces of sound [samples] as they are heard, and their rate; ``device`` is a name or a number.
 
-    Raises ConfigError where the package, PortAudio or the device is missing.
+    Raises ConfigError where the package, PortAudio or the device is missing; the pieces raise DataError when
+    the device is gone.
     """
     sound = _portaudio()
     heard: queue.Queue[FloatArray] = queue.Queue()
@@ -32,18 +34,26 @@ def microphone(device: str | None = None) -> Iterator[tuple[Iterator[FloatArray]
     try:
         rate = int(sound.query_devices(chosen, "input")["default_samplerate"])
         opened = sound.InputStream(rate, device=chosen, channels=1, dtype="float32", callback=keep)
+        opened.start()
     except (sound.PortAudioError, ValueError) as error:
         raise ConfigError(_no_device(sound, device, error)) from None
 
     def pieces() -> Iterator[FloatArray]:
         while True:
-            waiting = [heard.get()]
+            try:
+                waiting = [heard.get(timeout=_SILENT_SECONDS)]
+            except queue.Empty:
+                if opened.active:
+                    continue
+                raise DataError("the microphone gives no more sound; was it unplugged?") from None
             while not heard.empty():
                 waiting.append(heard.get())
             yield np.concatenate(waiting)
 
-    with opened:
+    try:
         yield pieces(), rate
+    finally:
+        opened.close()
 
 
 def _portaudio() -> Any:

@@ -20,6 +20,7 @@ from speechq.files import replacing
 from speechq.runtime.checks import check_model
 from speechq.runtime.entropy import LARGEST_RATIO, decode_codes, encode_codes
 from speechq.runtime.graph import Hierarchy, Layer, Matrix, Model, Signal
+from speechq.runtime.group_code import code_table, pack_groups, unpack_groups
 from speechq.runtime.header import member, number, typed
 from speechq.runtime.packing import pack_codes, unpack_codes
 from speechq.text.units import Units
@@ -27,6 +28,8 @@ from speechq.text.units import Units
 FORMAT = "speechq"
 VERSION = 1
 HIERARCHY_VERSION = 2  # of models with a hierarchy, which readers of version 1 cannot run
+GROUPS_VERSION = 3  # of models with a matrix in groups, with or without a hierarchy
+VERSIONS = (VERSION, HIERARCHY_VERSION, GROUPS_VERSION)
 _KEY = "speechq"
 _CODING = "rans"
 
@@ -66,6 +69,12 @@ def _signal_header(signal: Signal) -> dict[str, Any]:
     return {"bits": signal.bits, "step": float(np.float32(signal.step))}
 
 
+def _version_of(model: Model) -> int:
+    if any(matrix.groups is not None for layer in model.layers for matrix in layer.matrices.values()):
+        return GROUPS_VERSION
+    return VERSION if model.hierarchy is None else HIERARCHY_VERSION
+
+
 def _input_header(model: Model) -> dict[str, Any]:
     if model.features is None:
         joined = model.hierarchy
@@ -84,6 +93,7 @@ def _layer_header(layer: Layer, coded: set[str]) -> dict[str, Any]:
         "matrices": {
             name: {"bits": matrix.bits, "rows": matrix.codes.shape[0], "columns": matrix.codes.shape[1]}
             | ({"coding": _CODING} if name in coded else {})
+            | ({"groups": list(matrix.groups)} if matrix.groups is not None else {})
             for name, matrix in layer.matrices.items()
         },
         "vectors": sorted(layer.vectors),
@@ -92,12 +102,18 @@ def _layer_header(layer: Layer, coded: set[str]) -> dict[str, Any]:
 
 
 def _layer_tensors(index: int, layer: Layer, compress: bool) -> tuple[Tensors, set[str]]:
-    """The tensors of a layer, and the matrices among them that are range-coded: where that is smaller."""
+    """The tensors of a layer, and the matrices among them that are range-coded: where that is smaller.
+
+    Those in groups never are, since the engine multiplies from their form.
+    """
     tensors: Tensors = {}
     coded = set()
     for name, matrix in layer.matrices.items():
-        packed = matrix.codes if matrix.bits == 32 else pack_codes(matrix.codes, matrix.bits)
-        if compress and matrix.bits != 32:
+        if matrix.groups is not None:
+            packed = pack_groups(matrix.codes, *matrix.groups)
+        else:
+            packed = matrix.codes if matrix.bits == 32 else pack_codes(matrix.codes, matrix.bits)
+        if compress and matrix.bits != 32 and matrix.groups is None:
             smaller = encode_codes(matrix.codes, matrix.bits)
             if packed.size / LARGEST_RATIO <= smaller.size < packed.size:
                 packed = smaller
@@ -124,7 +140,7 @@ def model_bytes(model: Model, *, compress: bool = False) -> bytes:
         layers.append(_layer_header(layer, coded))
     header: dict[str, Any] = {
         "format": FORMAT,
-        "version": VERSION if model.hierarchy is None else HIERARCHY_VERSION,
+        "version": _version_of(model),
         "scheme": model.scheme,
         "units": model.units.to_json(),
         **_input_header(model),
@@ -172,8 +188,8 @@ def _load(path: Path) -> tuple[dict[str, Any], Tensors]:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ModelError(f"{path}: not a speechq model: the header's format is not {FORMAT!r}")
     found = header.get("version")
-    if type(found) is not int or found not in (VERSION, HIERARCHY_VERSION):
-        known = f"versions {VERSION} and {HIERARCHY_VERSION}"
+    if type(found) is not int or found not in VERSIONS:
+        known = f"versions {VERSION} to {VERSIONS[-1]}"
         raise ModelError(f"{path}: model format version {found!r}; this speechq reads {known}")
     try:
         checksum = _checksum(header, tensors)
@@ -189,7 +205,36 @@ def _signal(name: str, value: Any) -> Signal:
     return Signal(member(header, "bits", int), number(header, "step"))
 
 
-def _layer(index: int, value: Any, tensors: Tensors) -> Layer:
+def _groups(entry: Mapping[str, Any], version: int) -> tuple[int, int] | None:
+    """The (n, k) of a matrix in groups."""
+    if "groups" not in entry:
+        return None
+    found = entry["groups"]
+    if not isinstance(found, list) or len(found) != 2 or any(type(number) is not int for number in found):
+        raise ModelError(f"groups {found!r}: expected two integers")
+    if version != GROUPS_VERSION:
+        raise ModelError(f"groups do not belong to a file of version {version}")
+    if entry["bits"] != 2 or "coding" in entry:
+        raise ModelError("groups: expected a matrix of 2 bits without another coding")
+    code_table(*found)
+    return found[0], found[1]
+
+
+def _codes(
+    entry: Mapping[str, Any], codes: NDArray[Any], shape: tuple[int, int], groups: tuple[int, int] | None
+) -> NDArray[np.int8]:
+    """The codes of a matrix of 2 to 8 bits from its tensor."""
+    if codes.dtype != np.uint8 or codes.ndim != 1:
+        raise ModelError(f"packed codes are {codes.dtype} {list(codes.shape)}: expected uint8 bytes")
+    if groups is not None:
+        return unpack_groups(codes, *groups, shape)
+    coding = entry.get("coding")
+    if coding not in (None, _CODING):
+        raise ModelError(f"coding {coding!r}: expected {_CODING!r} for 2 to 8 bits, or none")
+    return (unpack_codes if coding is None else decode_codes)(codes, entry["bits"], shape)
+
+
+def _layer(index: int, value: Any, tensors: Tensors, version: int) -> Layer:
     header = typed(f"layer {index}", value, dict)
     matrices = {}
     for name, item in member(header, "matrices", dict).items():
@@ -197,24 +242,15 @@ def _layer(index: int, value: Any, tensors: Tensors) -> Layer:
         bits = member(entry, "bits", int)
         shape = (member(entry, "rows", int), member(entry, "columns", int))
         codes = tensors.pop(f"layers.{index}.{name}.codes")
-        if bits == 32:
-            if "coding" in entry:
-                found = f"layer {index}, matrix {name}: coding {entry['coding']!r}"
-                raise ModelError(f"{found}: expected {_CODING!r} for 2 to 8 bits, or none")
-            matrices[name] = Matrix(32, codes, np.zeros(0, np.float32))
-        else:
-            try:
-                if codes.dtype != np.uint8 or codes.ndim != 1:
-                    raise ModelError(
-                        f"packed codes are {codes.dtype} {list(codes.shape)}: expected uint8 bytes"
-                    )
-                coding = entry.get("coding")
-                if coding not in (None, _CODING):
-                    raise ModelError(f"coding {coding!r}: expected {_CODING!r} for 2 to 8 bits, or none")
-                unpacked = (unpack_codes if coding is None else decode_codes)(codes, bits, shape)
-            except ModelError as error:
-                raise ModelError(f"layer {index}, matrix {name}: {error}") from error
-            matrices[name] = Matrix(bits, unpacked, tensors.pop(f"layers.{index}.{name}.steps"))
+        try:
+            groups = _groups(entry, version)
+            if bits == 32 and "coding" in entry:
+                raise ModelError(f"coding {entry['coding']!r}: expected {_CODING!r} for 2 to 8 bits, or none")
+            unpacked = codes if bits == 32 else _codes(entry, codes, shape, groups)
+        except ModelError as error:
+            raise ModelError(f"layer {index}, matrix {name}: {error}") from error
+        steps = np.zeros(0, np.float32) if bits == 32 else tensors.pop(f"layers.{index}.{name}.steps")
+        matrices[name] = Matrix(bits, unpacked, steps, groups)
     vectors = {
         typed("the name of a vector", name, str): tensors.pop(f"layers.{index}.{name}")
         for name in member(header, "vectors", list)
@@ -234,7 +270,9 @@ def _check_symbol_input(header: Mapping[str, Any]) -> None:
 
 
 def _hierarchy(header: Mapping[str, Any]) -> Hierarchy | None:
-    """The hierarchy, which is there exactly in files of its version."""
+    """The hierarchy: in files of its version, perhaps in later ones."""
+    if header["version"] == GROUPS_VERSION and "hierarchy" not in header:
+        return None
     if header["version"] == VERSION:
         if "hierarchy" in header:
             raise ModelError(f"hierarchy does not belong to a file of version {VERSION}")
@@ -267,7 +305,8 @@ def read_model(path: str | Path) -> Model:
             mean=none if symbols else tensors.pop("mean"),
             scale=none if symbols else tensors.pop("scale"),
             layers=tuple(
-                _layer(index, layer, tensors) for index, layer in enumerate(member(header, "layers", list))
+                _layer(index, layer, tensors, header["version"])
+                for index, layer in enumerate(member(header, "layers", list))
             ),
             feat=None if symbols or header["feat"] is None else _signal("feat", header["feat"]),
             scheme=member(header, "scheme", str),

@@ -36,14 +36,10 @@ class ModelFiles:
         return self.settings or DecoderSettings()
 
     @property
-    def language_model_bytes(self) -> dict[str, int]:
-        """Sizes of the language models by the names of their files."""
-        return {path.name: path.stat().st_size for path in (self.char_lm, self.ngram) if path is not None}
-
-    @property
     def size_bytes(self) -> int:
         """Bytes of the acoustic model and the language models together."""
-        return self.acoustic.stat().st_size + sum(self.language_model_bytes.values())
+        paths = (self.acoustic, self.char_lm, self.ngram)
+        return sum(path.stat().st_size for path in paths if path is not None)
 
     def decoder(
         self,

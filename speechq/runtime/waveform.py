@@ -13,6 +13,7 @@ from speechq.errors import DataError
 FloatArray = NDArray[np.float32]
 
 LOWEST_RATE, HIGHEST_RATE = 1000, 768_000
+_LOUDEST = 1000.0  # full scale is 1: what is so far beyond has another scale, or is noise
 _FULL_SCALE = {"int16": 1 << 15, "int32": 1 << 31}
 
 
@@ -32,6 +33,8 @@ def mono(samples: ArrayLike) -> FloatArray:
         raise DataError(f"samples of type {array.dtype}: expected float32, float64, int16 or int32")
     if not np.isfinite(array).all():
         raise DataError("samples that are not numbers; expected values in [-1, 1]")
+    if array.size and (loudest := float(np.abs(array).max())) > _LOUDEST:
+        raise DataError(f"samples up to {loudest:g}: expected values in [-1, 1], or 16-bit samples as int16")
     if array.ndim == 1:
         return np.asarray(array, np.float32)
     return array[:, 0] if array.shape[1] == 1 else array.mean(axis=1, dtype=np.float32)

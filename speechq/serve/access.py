@@ -21,9 +21,15 @@ class Access:
     token: str = ""
     origins: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for origin in self.origins:
+            parts = urlsplit(origin)
+            if origin != f"{parts.scheme}://{parts.netloc}" or not parts.scheme.startswith("http"):
+                raise ConfigError(f"--allow-origin {origin}: expected one such as https://example.org")
+
     def token_fits(self, given: str) -> bool:
         """Compared in a time that tells nothing about the token."""
-        return not self.token or hmac.compare_digest(given.encode(), self.token.encode())
+        return not self.token or hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode())
 
     def header_fits(self, headers: Headers) -> bool:
         """Whether ``Authorization: Bearer TOKEN`` is right."""

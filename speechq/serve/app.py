@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
@@ -58,6 +60,12 @@ def make_app(hub: Hub, access: Access, *, loopback: bool) -> Starlette:
     async def page(request: Request) -> Response:
         return FileResponse(_PAGE / _FILES[request.url.path], headers=_HEADERS)
 
+    async def models(request: Request) -> Response:
+        if not access.header_fits(request.headers):
+            return api_error(401, "the token is missing or wrong", "authentication_error")
+        model = {"id": "speechq", "object": "model", "created": 0, "owned_by": "speechq", "facts": facts}
+        return JSONResponse({"object": "list", "data": [model]})
+
     async def health(request: Request) -> Response:
         value = {
             "status": "draining" if hub.draining else "ok",
@@ -72,16 +80,32 @@ def make_app(hub: Hub, access: Access, *, loopback: bool) -> Starlette:
         text = hub.metrics.text(len(hub.sessions))
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
-    async def missing(request: Request, error: Exception) -> Response:
-        return api_error(404, f"{request.url.path}: there is nothing here", "invalid_request_error")
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        sentence = "there is nothing here" if error.status_code == 404 else error.detail
+        kind = "invalid_request_error"
+        return api_error(error.status_code, f"{request.url.path}: {sentence}", kind, **(error.headers or {}))
+
+    async def failed(request: Request, error: Exception) -> Response:
+        return api_error(500, "internal error", "server_error")
 
     routes = [
         *(Route(path, page) for path in _FILES),
         Route("/health", health),
         Route("/metrics", metrics),
+        Route("/v1/models", models),
         Route("/v1/audio/transcriptions", Transcriptions(hub, access).__call__, methods=["POST"]),
         WebSocketRoute("/v1/stream", LiveStreams(hub, access, facts).__call__),
     ]
     hosts = [f"[{name}]" if ":" in name else name for name in LOOPBACK] if loopback else ["*"]
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)]
-    return Starlette(routes=routes, middleware=middleware, exception_handlers={404: missing})
+    if access.origins:  # else a browser keeps the answers from their pages
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=access.origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization"],
+        )
+        middleware.append(cors)
+    handlers = {HTTPException: refused, Exception: failed}
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)

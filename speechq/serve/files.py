@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from speechq.runtime.formats import FORMATS, captions
 from speechq.runtime.transcript import Transcript, join
 from speechq.serve.access import Access
 from speechq.serve.hub import Hub, Refused, Session
+from speechq.serve.limits import Limits
 
 _FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 _BLOCK_SECONDS = 0.5
@@ -39,12 +41,16 @@ class Transcriptions:
 
     async def __call__(self, request: Request) -> Response:
         """The answer to one request."""
-        if not self._access.header_fits(request.headers) or not self._access.origin_allowed(request):
+        if not self._access.origin_allowed(request):
+            origin = request.headers["origin"]
+            sentence = f"pages of {origin} may not use this server; --allow-origin lets them"
+            return api_error(403, sentence, "permission_error")
+        if not self._access.header_fits(request.headers):
             return api_error(401, "the token is missing or wrong", "authentication_error")
         most = self._hub.limits.upload_bytes
         if int(request.headers.get("content-length", "0") or 0) > most:
             return api_error(413, f"a request may have {most:,} bytes", "invalid_request_error")
-        limited = Request(request.scope, _at_most(request.receive, most))
+        limited = Request(request.scope, _limited(request.receive, self._hub.limits))
         try:
             session = self._hub.open(endpointing=True, live=False)
         except Refused as refused:
@@ -54,6 +60,8 @@ class Transcriptions:
             return await self._answer(limited, session)
         except _TooLong as error:
             return api_error(413, str(error), "invalid_request_error")
+        except _TooSlow as error:
+            return api_error(408, str(error), "invalid_request_error")
         except (SpeechqError, HTTPException) as error:
             sentence = error.detail if isinstance(error, HTTPException) else str(error)
             return api_error(400, sentence, "invalid_request_error")
@@ -67,6 +75,8 @@ class Transcriptions:
                 raise DataError("the form has no file; expected the recording as its part 'file'")
             if form_name not in _FORMATS:
                 raise DataError(f"response_format {form_name!r}: expected one of {', '.join(_FORMATS)}")
+            if str(form.get("stream")).lower() == "true":
+                raise DataError("stream: the text of a file comes as a whole; live text has /v1/stream")
             with tempfile.TemporaryDirectory(prefix="speechq-") as folder:
                 # Suffix and name of the upload mean nothing: libsndfile looks at the content.
                 path = Path(folder) / "recording"
@@ -78,7 +88,8 @@ class Transcriptions:
         return _written(transcript, form_name)
 
     async def _transcribe(self, path: Path, session: Session) -> Transcript:
-        blocks: Iterator[Any] = audio_blocks(path, _BLOCK_SECONDS)
+        # Programs that unpack recordings were not made for files of strangers.
+        blocks: Iterator[Any] = audio_blocks(path, _BLOCK_SECONDS, programs=False)
         seconds = 0.0
         while (block := await asyncio.to_thread(next, blocks, None)) is not None:
             samples, rate = block
@@ -102,16 +113,24 @@ class _TooLong(Exception):
     pass
 
 
-def _at_most(receive: Receive, most: int) -> Receive:
-    """``receive`` of a request whose body may have ``most`` bytes, whatever its header says."""
-    count = 0
+class _TooSlow(Exception):
+    pass
+
+
+def _limited(receive: Receive, limits: Limits) -> Receive:
+    """``receive`` of a request whose body may have so many bytes, whatever its header says, and must come."""
+    count, end = 0, time.monotonic() + limits.upload_seconds
 
     async def counted() -> Message:
         nonlocal count
-        message = await receive()
+        seconds = max(0.0, min(limits.idle_seconds, end - time.monotonic()))
+        try:
+            message = await asyncio.wait_for(receive(), seconds)
+        except asyncio.TimeoutError:
+            raise _TooSlow("the recording did not come in time") from None
         count += len(message.get("body", b""))
-        if count > most:
-            raise _TooLong(f"a request may have {most:,} bytes")
+        if count > limits.upload_bytes:
+            raise _TooLong(f"a request may have {limits.upload_bytes:,} bytes")
         return message
 
     return counted

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +65,7 @@ class Session:
         self.inbox: deque[Chunk] = deque()
         self.waiting = 0.0  # seconds in the inbox
         self.ended = False  # nothing follows what is in the inbox
-        self.error: SpeechqError | Exception | None = None
+        self.error: Exception | None = None
         self.segments: deque[Transcript] = deque()
         self.detections: deque[Detection] = deque()
         self.partial: Transcript | None = None
@@ -183,22 +184,34 @@ class Hub:
                     session.stream.accept_waveform(chunk.samples, chunk.rate)
                 if session.ended and not session.inbox:
                     session.stream.input_finished()
-            except SpeechqError as error:
-                session.error = error
+            except Exception as error:
+                self._fail(session, error)
         well = [session for session, _ in taken if session.error is None]
         try:
             self.recognizer.decode([session.stream for session in well])
         except Exception as error:  # no input is known to cause one; what was in the block is lost
-            log.exception("decoding failed")
             for session in well:
-                session.error = error
+                self._fail(session, error)
         now = time.monotonic()
         for session, chunks in taken:
-            self._collect(session)
-            self.metrics.add("audio_seconds_total", sum(chunk.seconds for chunk in chunks))
-            if session.live and chunks:
-                self.metrics.lag(now - chunks[-1].arrived)
+            try:
+                self._collect(session)
+            except Exception as error:
+                self._fail(session, error)
+            for chunk in chunks:
+                self.metrics.add("audio_seconds_total", chunk.seconds)
+                if session.live:
+                    self.metrics.lag(now - chunk.arrived)
+            with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+                session.loop.call_soon_threadsafe(self._tell, session)
         self.metrics.add("decode_seconds_total", time.thread_time() - begun)
+
+    @staticmethod
+    def _fail(session: Session, error: Exception) -> None:
+        """The end of one stream; the thread goes on for the others."""
+        if not isinstance(error, SpeechqError):
+            log.error("decoding failed", exc_info=error)
+        session.error = error
 
     def _collect(self, session: Session) -> None:
         stream = session.stream
@@ -212,7 +225,6 @@ class Hub:
             session.partial = stream.result
             session.shown = session.decoded
         session.done = stream.is_finished
-        session.loop.call_soon_threadsafe(self._tell, session)
 
     @staticmethod
     def _tell(session: Session) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -35,6 +36,20 @@ class _End(Exception):
     def __init__(self, code: str, sentence: str, retry_seconds: int | None = None) -> None:
         super().__init__(sentence)
         self.code, self.retry_seconds = code, retry_seconds
+
+
+class _Pace:
+    """Slows down a client whose messages cost more than a second of work each second."""
+
+    def __init__(self) -> None:
+        self._paid = 0.0
+
+    async def wait(self, cost: float) -> None:
+        """Until ``cost`` seconds are paid for; a second of them may be owed."""
+        now = time.monotonic()
+        self._paid = max(self._paid, now - 1.0) + cost
+        if self._paid > now:
+            await asyncio.sleep(self._paid - now)
 
 
 class LiveStreams:
@@ -69,19 +84,34 @@ class LiveStreams:
                 asyncio.create_task(self._answer(websocket, session)),
             ]
             try:
-                await self._until_over(*tasks)
+                limit = await self._until_over(session, *tasks)
             finally:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+            if limit is not None:
+                raise limit
+            reason = "shutdown" if self._hub.draining else "finished"
+            seconds = round(session.stream.seconds, 3)
+            await self._send(websocket, {"type": "done", "reason": reason, "seconds": seconds})
+            await websocket.close(1012 if self._hub.draining else 1000)
         finally:
             session.close()
 
-    async def _until_over(self, receiver: asyncio.Task[None], sender: asyncio.Task[None]) -> None:
+    async def _until_over(
+        self, session: Session, receiver: asyncio.Task[None], sender: asyncio.Task[None]
+    ) -> _End | None:
+        """Wait until everything is answered; the limit that ended the audio, if one did."""
         done, _ = await asyncio.wait({receiver, sender}, return_when=asyncio.FIRST_COMPLETED)
+        limit = None
         if receiver in done:
-            receiver.result()  # the end of the audio, or an error
+            try:
+                receiver.result()
+            except _End as end:  # what was said until then still has its answer
+                limit = end
+                session.finish()
         await sender
+        return limit
 
     async def _start(self, websocket: WebSocket) -> Start:
         data = await self._next(websocket)
@@ -106,13 +136,16 @@ class LiveStreams:
 
     async def _receive(self, websocket: WebSocket, session: Session, pcm: PcmReader, rate: int) -> None:
         seconds = 0.0
+        limits = self._hub.limits
+        pace = _Pace()
         while not session.ended:
             data = await self._next(websocket)
+            await pace.wait(1 / (limits.messages if isinstance(data, bytes) else limits.commands))
             if isinstance(data, bytes):
                 samples = pcm.read(data)
                 seconds += len(samples) / rate
-                if seconds > self._hub.limits.stream_seconds:
-                    limit = self._hub.limits.stream_seconds
+                if seconds > limits.stream_seconds:
+                    limit = limits.stream_seconds
                     raise _End("too_long", f"a stream may have {limit:g} seconds of audio; begin another one")
                 if len(samples):
                     await session.feed(samples, rate)
@@ -155,10 +188,6 @@ class LiveStreams:
             if partial is not None and not done:
                 await self._send(websocket, partial_message(partial, session.decoded))
             if done:
-                reason = "shutdown" if self._hub.draining else "finished"
-                seconds = round(session.stream.seconds, 3)
-                await self._send(websocket, {"type": "done", "reason": reason, "seconds": seconds})
-                await websocket.close(1012 if self._hub.draining else 1000)
                 return
 
     async def _send(self, websocket: WebSocket, message: dict[str, Any]) -> None:

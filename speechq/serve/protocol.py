@@ -15,6 +15,8 @@ from speechq.runtime.spotting import THRESHOLD, Detection
 from speechq.runtime.transcript import Transcript
 from speechq.section import Section
 
+_LONGEST = 500  # characters of an error's sentence
+
 
 class ProtocolError(SpeechqError):
     """A message that cannot be understood, or comes at the wrong time."""
@@ -110,4 +112,6 @@ def keyword_message(detection: Detection) -> dict[str, Any]:
 def error_message(code: str, sentence: str, retry_seconds: int | None = None) -> dict[str, Any]:
     """Why the stream ends."""
     retry = {} if retry_seconds is None else {"retry_after": retry_seconds}
+    # It may repeat what a client sent, of any length, and half a surrogate that is no text.
+    sentence = sentence[:_LONGEST].encode("utf-8", "backslashreplace").decode()
     return {"type": "error", "code": code, "message": sentence, **retry}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -15,18 +13,10 @@ from speechq.progress import say
 from speechq.runtime.recognizer import Recognizer
 from speechq.serve.access import LOOPBACK, Access, check_exposure
 from speechq.serve.app import make_app
+from speechq.serve.connections import allow_connections, connection_type
 from speechq.serve.hub import Hub
 from speechq.serve.limits import Limits
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where the server listens; port 0: any free one."""
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    certificate: Path | None = None
-    key: Path | None = None
+from speechq.serve.listening import Address, bind, check_certificate
 
 
 class Server(uvicorn.Server):
@@ -66,8 +56,10 @@ class Server(uvicorn.Server):
 def make_server(
     recognizer: Recognizer, address: Address, limits: Limits, access: Access
 ) -> tuple[Server, Hub, Starlette]:
-    """A server that is ready to run; ConfigError if it would be open to the network without a token."""
+    """A server that is ready to run; ConfigError if it would be open to the network without a token, or its
+    certificate cannot be used."""
     check_exposure(address.host, access.token)
+    check_certificate(address)
     hub = Hub(recognizer, limits)
     app = make_app(hub, access, loopback=address.host in LOOPBACK)
     config = uvicorn.Config(
@@ -76,10 +68,11 @@ def make_server(
         port=address.port,
         ssl_certfile=address.certificate,
         ssl_keyfile=address.key,
+        http=connection_type(limits.connections, limits.request_seconds, limits.retry_seconds),
         ws="websockets-sansio",
         ws_max_size=limits.message_bytes,
         ws_per_message_deflate=False,  # a small message must not unfold into a large one
-        limit_concurrency=2 * limits.streams + 100,
+        ws_ping_timeout=None,  # an answer to a ping may wait long behind audio that is not read yet
         timeout_graceful_shutdown=5,
         log_level="warning",
         access_log=False,
@@ -89,9 +82,11 @@ def make_server(
 
 
 def serve(recognizer: Recognizer, address: Address, limits: Limits, access: Access) -> None:
-    """Listen until a signal comes."""
+    """Listen until a signal comes; ConfigError if that is not possible."""
+    opened = bind(address)
+    allow_connections(limits.connections)
     server, hub, _ = make_server(recognizer, address, limits, access)
     try:
-        server.run()
+        server.run(opened)
     finally:
         hub.stop()

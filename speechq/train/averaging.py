@@ -7,7 +7,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from speechq.errors import ConfigError
 from speechq.methods import AveragingConfig
 from speechq.quant.quantizers import WeightQuantizer
 from speechq.train.job import Job
@@ -25,6 +24,8 @@ class Averaging(Technique):
     other vectors are averaged as they are; learned steps of signals go on as they are.
     """
 
+    whole = True
+
     def __init__(self, config: AveragingConfig, *, quantized: bool) -> None:
         self.config, self.quantized = config, quantized
         self.name = "sqwa" if quantized else "swa"
@@ -33,11 +34,6 @@ class Averaging(Technique):
 
     def prepare(self, job: Job[Any], optimizer: torch.optim.Optimizer, device: torch.device) -> None:
         super().prepare(job, optimizer, device)
-        if job.config.schedule == "retry" or job.config.patience:
-            raise ConfigError(
-                f"retrain.methods: {self.name} sets the rate and the end of the training; it goes with "
-                "neither schedule: retry nor patience"
-            )
         self._mean = [torch.zeros_like(weight) for weight in self._weights()]
 
     def rate(self, rate: float, share: float) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from speechq.config import FeatureConfig, LanguageModelConfig, ModelConfig
@@ -27,7 +27,8 @@ _FORMAT = "speechq-checkpoint-1"
 class NetworkInfo:
     """What is needed beside the weights to build, feed and pack a network.
 
-    A language network has no features, mean and scale, and its model is a ``LanguageModelConfig``.
+    A language network has no features, mean and scale, and its model is a ``LanguageModelConfig``. ``groups``
+    (n, k) of structured sparse weights: of n neighbours at most k are not zero.
     """
 
     model: ModelConfig
@@ -39,6 +40,7 @@ class NetworkInfo:
     rule: str = "fixed"
     per_row: bool = True
     provenance: dict[str, Any] = field(default_factory=dict)
+    groups: tuple[int, int] | None = None
 
     def build(self) -> Network:
         """A network of this shape with quantizers attached, weights not yet set."""
@@ -62,6 +64,7 @@ class NetworkInfo:
             "rule": self.rule,
             "per_row": self.per_row,
             "provenance": self.provenance,
+            "groups": self.groups,
         }
 
 
@@ -80,7 +83,7 @@ def save_checkpoint(
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     header = {"format": _FORMAT, "info": json.dumps(info.to_json()), "progress": json.dumps(progress or {})}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+        temporary.write_bytes(save(tensors, header))
 
 
 def read_checkpoint(path: str | Path) -> tuple[NetworkInfo, dict[str, Any], dict[str, Tensor]]:
@@ -111,6 +114,7 @@ def read_checkpoint(path: str | Path) -> tuple[NetworkInfo, dict[str, Any], dict
             tree["rule"],
             tree["per_row"],
             tree["provenance"],
+            tuple(tree["groups"]) if tree.get("groups") else None,  # older checkpoints lack it
         )
         progress = json.loads(header["progress"])
     except (KeyError, ValueError, TypeError, AttributeError, SpeechqError) as error:

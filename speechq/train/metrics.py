@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from speechq.files import write_text
+from speechq.files import naming, write_text
 from speechq.train import distributed
 
 Log = Callable[[dict[str, Any]], None]
@@ -35,8 +35,9 @@ def metrics_log(folder: Path, step: int, epoch: int) -> Iterator[Log]:
     with path.open("a", encoding="utf-8") as file:
 
         def log(row: dict[str, Any]) -> None:
-            file.write(json.dumps({**row, "seconds": round(time.monotonic() - begun, 3)}) + "\n")
-            file.flush()
+            with naming(path):
+                file.write(json.dumps({**row, "seconds": round(time.monotonic() - begun, 3)}) + "\n")
+                file.flush()
             if board is not None:
                 for key in row.keys() - {"step", "epoch"}:
                     board.add_scalar(key, row[key], row["step"])

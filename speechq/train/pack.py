@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from speechq.runtime.graph import Model
+from speechq.runtime.graph import Layer, Model
+from speechq.runtime.group_code import has_table, obeys
 from speechq.runtime.model_file import write_model
 from speechq.train.checkpoint import NetworkInfo, load_network
 
@@ -19,10 +21,13 @@ def pack(
 ) -> Model:
     """Write the network of ``checkpoint`` as a model file with integer weights; what was written.
 
-    ``compress``: the codes are range-coded where that is smaller.
+    ``compress``: the codes are range-coded where that is smaller. The ternary matrices of a network that was
+    trained ``sparse`` are in groups.
     """
     network, info = load_network(checkpoint)
     layers, feat = network.export()
+    if info.groups is not None and has_table(*info.groups):
+        layers = tuple(_in_groups(layer, *info.groups) for layer in layers)
     facts = {**info.provenance, **(provenance or {}), "weights": network.weight_count()}
     model = Model(
         units=info.units,
@@ -38,6 +43,17 @@ def pack(
     )
     write_model(path, model, compress=compress)
     return model
+
+
+def _in_groups(layer: Layer, group: int, kept: int) -> Layer:
+    """``layer`` with those matrices in groups whose codes allow it."""
+    matrices = {
+        name: replace(matrix, groups=(group, kept))
+        if matrix.bits == 2 and obeys(matrix.codes, group, kept)
+        else matrix
+        for name, matrix in layer.matrices.items()
+    }
+    return replace(layer, matrices=matrices)
 
 
 def _array(values: Tensor | None) -> NDArray[np.float32]:

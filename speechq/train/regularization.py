@@ -80,6 +80,7 @@ class Pruning(Penalty):
     """
 
     name = "prune"
+    whole = True
 
     def __init__(self, config: PruningConfig) -> None:
         super().__init__(config)

@@ -71,7 +71,7 @@ def start_network(
     model.freeze_norms()
     if method == "direct":
         model.freeze_steps()
-    return model, replace(info, scheme=scheme, rule=rule, per_row=per_row)
+    return model, replace(info, scheme=scheme, rule=rule, per_row=per_row, groups=None)
 
 
 def make_techniques(method: str, config: FixedPointConfig, teacher: Path) -> list[Technique]:

@@ -24,6 +24,7 @@ class Sparse(Technique):
     """
 
     name = "sparse"
+    whole = True
 
     def __init__(self, config: SparseConfig) -> None:
         self.config = config
@@ -70,6 +71,7 @@ class Sparse(Technique):
         for master, quantizer in self._quantizers():
             master.mul_(quantizer.mask(master))
             quantizer.sparsity = None
+        self.job.info.groups = self.config.group, self.config.stages[-1]
 
     def state(self) -> dict[str, Tensor]:
         return {"stage": torch.tensor(self._stage)}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from speechq.config import LoopConfig
+from speechq.errors import ConfigError
 from speechq.nn.layer import State
 from speechq.nn.stack import Network
 
@@ -52,6 +53,7 @@ class Technique:
     """
 
     name = ""
+    whole = False  # whether it must see the last update, and so a training that does not end before
     moves_weights = False  # whether ``gradients`` takes them elsewhere than at the present weights
     job: Job[Any]
     optimizer: torch.optim.Optimizer
@@ -59,6 +61,11 @@ class Technique:
 
     def prepare(self, job: Job[Any], optimizer: torch.optim.Optimizer, device: torch.device) -> None:
         """Before the first step, also of a resumed run, with the network on its device."""
+        if self.whole and (job.config.schedule == "retry" or job.config.patience):
+            raise ConfigError(
+                f"retrain.methods: {self.name} needs the whole training; it goes with neither "
+                "schedule: retry nor patience"
+            )
         self.job, self.optimizer, self.device = job, optimizer, device
 
     @property

@@ -159,11 +159,11 @@ def test_rows(text: Path, arpa: Path, tmp_path: Path) -> None:
     write_model(tmp_path / "lm.sqm", random_model("sru", features=None, units=UNITS))
     assert units_of([]) == units_of([tmp_path / "lm.sqm"]) == UNITS
     inputs = text_inputs(text, UNITS, 3)
-    models = language_models(UNITS, arpa, [tmp_path / "lm.sqm"])
+    models = language_models(UNITS, arpa, [tmp_path / "lm.sqm"], hotwords=5)
     rows = run(inputs, models, arpa, [4, 30], [3], Weights(), rounds=1)
     assert [(row["lm"], row["beam"]) for row in rows] == [
-        *itertools.product(["n-gram, closed", "n-gram", "none"], [4]),
-        *itertools.product(["n-gram, closed", "n-gram", "none"], [30]),
+        *itertools.product(["n-gram, closed", "n-gram", "n-gram + 5 hotwords", "none"], [4]),
+        *itertools.product(["n-gram, closed", "n-gram", "n-gram + 5 hotwords", "none"], [30]),
         ("characters (lm.sqm)", 3),
         ("n-gram + characters (lm.sqm)", 3),
     ]
@@ -270,6 +270,7 @@ def test_the_command(text: Path, arpa: Path, tmp_path: Path) -> None:
         (["--beams", "0"], "beam is 0"),
         (["--lm", "trigram"], "--lm trigram: expected one of n-gram, closed; n-gram; none; characters"),
         (["--manifest", "m.jsonl"], "--manifest"),
+        (["--ngram", "none.arpa"], "none.arpa: there is no such file"),
     ):
         found = speechq(*command, *wrong)
         assert (found.returncode, problem in found.stderr) == (2, True), found.stderr

@@ -24,7 +24,15 @@ from speechq.bench.engine.peers import peer_contenders
 from speechq.bench.engine.rows import best_peer, render_table, to_row
 from speechq.bench.engine.run import run
 from speechq.bench.engine.series import Series, latency_rows, measure_series, read_series, write_series
-from speechq.bench.engine.synthetic import CELLS, FLOAT_BITS, Cell, Shape, synthetic_frames, synthetic_model
+from speechq.bench.engine.synthetic import (
+    CELLS,
+    CODED_BITS,
+    FLOAT_BITS,
+    Cell,
+    Shape,
+    synthetic_frames,
+    synthetic_model,
+)
 from speechq.bench.engine.traffic import counted
 from speechq.bench.report import write_report
 from speechq.errors import ConfigError, DataError
@@ -88,6 +96,17 @@ def test_a_synthetic_model_is_valid(cell: Cell, bits: int, hidden: int) -> None:
     assert shape.inputs <= hidden
 
 
+@pytest.mark.parametrize("hidden", [8, 37, 257])
+def test_one_bit_is_a_ternary_model_in_groups(hidden: int) -> None:
+    model = synthetic_model(Shape("lstm", 2, hidden), CODED_BITS)
+    check_model(model)
+    for layer in model.layers:
+        for matrix in layer.matrices.values():
+            assert (matrix.bits, matrix.groups) == (2, (8, 2))
+            codes = matrix.codes[:, : matrix.codes.shape[1] // 8 * 8]
+            assert ((codes != 0).reshape(len(codes), -1, 8).sum(-1) == 2).all()
+
+
 @pytest.mark.parametrize(
     ("hidden", "inputs"), [(256, 256), (512, 512), (1024, 1024), (2048, 2048), (4096, 2048)]
 )
@@ -96,7 +115,7 @@ def test_inputs_are_as_many_as_units_where_features_can_be(hidden: int, inputs: 
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("bits", [2, 4, 8, 32])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 32])
 def test_signals_of_a_synthetic_model_use_their_grids(cell: Cell, bits: int) -> None:
     """Neither dead nor at the ends of the grid: gates and outputs move as those of trained networks."""
     shape = Shape(cell, 3, 96)
@@ -144,8 +163,8 @@ def test_the_native_side_refuses_what_it_cannot_measure() -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_rows_keep_the_contract(cell: Cell) -> None:
-    rows = [to_row(one) for one in run(Shape(cell, 2, 16), (2, 8, 32), (1, 4), **QUICK)]
-    assert [(row["bits"], row["block"]) for row in rows] == [(b, t) for b in (2, 8, 32) for t in (1, 4)]
+    rows = [to_row(one) for one in run(Shape(cell, 2, 16), (1, 2, 8, 32), (1, 4), **QUICK)]
+    assert [(row["bits"], row["block"]) for row in rows] == [(b, t) for b in (1, 2, 8, 32) for t in (1, 4)]
     for row in rows:
         assert {name: type(value) for name, value in row.items()} == CONTRACT
         assert row["engine"] == "speechq" and row["threads"] == 1
@@ -154,7 +173,8 @@ def test_rows_keep_the_contract(cell: Cell) -> None:
             row["weight_bytes"] / (1e-6 * row["us_per_frame"] * row["block"]) / 1e9
         )
     assert json.loads(json.dumps(rows)) == rows
-    assert rows[0]["weight_bytes"] < rows[2]["weight_bytes"] < rows[4]["weight_bytes"]
+    assert 2 * rows[0]["weight_bytes"] == rows[2]["weight_bytes"]
+    assert rows[2]["weight_bytes"] < rows[4]["weight_bytes"] < rows[6]["weight_bytes"]
 
 
 def test_the_median_of_all_rounds_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +200,7 @@ def test_every_block_has_its_size_set_and_a_stream_of_its_own() -> None:
     [
         (Shape("gru", 1, 8), (8,), (1,), "--cell gru"),  # type: ignore[arg-type]
         (Shape("sru", 0, 8), (8,), (1,), "--layers 0"),
-        (Shape("sru", 1, 8), (1,), (1,), "--bits 1"),
+        (Shape("sru", 1, 8), (9,), (1,), "--bits 9: expected 2 to 8, 1 for"),
         (Shape("sru", 1, 8), (8,), (65,), "--block 65"),
     ],
 )

@@ -31,6 +31,20 @@ def test_every_stream_has_its_words_and_those_beyond_are_refused(tones_folder: P
     assert all(0 < row["lag_median"] <= row["lag_95"] <= row["lag_highest"] < 5 for row in rows)
 
 
+def test_the_curve_of_the_lag_from_the_command_line(tones_model: Path, said: Path, tmp_path: Path) -> None:
+    pytest.importorskip("websockets")
+    figure = tmp_path / "lag.svg"
+    options = ["--streams", "1,3", "--seconds", "2", "--max-streams", "2", "--json", "--plot", figure]
+    done = speechq("bench", "serve", tones_model, said, *options)
+    assert done.returncode == 0, done.stderr
+    assert [row["refused"] for row in json.loads(done.stdout)] == [0, 1]
+    drawn = figure.read_text()
+    for text in ("lag, median", "lag, 95th percentile", "1 refused", "clients that speak"):
+        assert text in drawn
+    done = speechq("bench", "serve", tones_model, said, "--streams", "0")
+    assert (done.returncode, "--streams 0: expected 1 or more clients" in done.stderr) == (2, True)
+
+
 def test_words_appear_before_they_are_stable(tones_folder: Path, said: Path) -> None:
     rows = measure_latency(tones_folder, said, [1, 16], [4, 60], 0)
     assert [(row["block"], row["depth"]) for row in rows] == [(1, 4), (1, 60), (16, 4), (16, 60)]

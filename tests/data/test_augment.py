@@ -72,7 +72,8 @@ def test_noise_comes_from_the_recordings_of_a_folder(tmp_path: Path) -> None:
     hum = np.tile(np.array([0.5, -0.5], np.float32), 400)
     soundfile.write(tmp_path / "hum.wav", hum, RATE)
     soundfile.write(tmp_path / "room_RIR.wav", np.ones(10, np.float32) * 0.3, RATE)  # not a noise
-    config = AugmentConfig(speed=(), noise=1.0, noise_folder=tmp_path, snr_db=(0.0, 0.0))
+    noises = tmp_path.rename(tmp_path.with_name("air_circulation"))  # its name has "rir" and says nothing
+    config = AugmentConfig(speed=(), noise=1.0, noise_folder=noises, snr_db=(0.0, 0.0))
     wave = speech() * 0.3
     noise = augment_waveform(wave, RATE, config, "k") - wave
     assert np.abs(noise[1:] + noise[:-1]).max() < 1e-3 * np.abs(noise).max()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from speechq.config import FeatureConfig
 from speechq.data import torchaudio_lite
 from speechq.data.features import FeatureStream, Frontend, fbank, network_frames, stack_frames
+from speechq.errors import ConfigError
 
 CONFIGS = {
     "plain": FeatureConfig(),
@@ -160,6 +161,11 @@ def test_too_little_audio_gives_no_frame(samples: int) -> None:
     for config in CONFIGS.values():
         assert fbank(np.zeros(min(samples, 199), np.float32), config).shape == (0, config.base_dim)
     assert fbank(np.zeros(samples, np.float32), CONFIGS["plain"]).shape == (0, 40)
+
+
+def test_bands_without_a_place_are_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"features\.mels: 128 bands are too many for sample_rate: 8000"):
+        FeatureStream(FeatureConfig(sample_rate=8000, mels=128))
 
 
 def test_silence_is_finite() -> None:

@@ -145,6 +145,7 @@ def test_a_killed_computation_leaves_nothing_under_the_final_name(
     assert [path.name[0] for path in cache.iterdir()] == ["."]
     store = compute_store(utterances, CONFIG, cache, workers=1)
     assert len(store) == 7
+    assert list(cache.iterdir()) == [store.folder]  # nor does the rest of it stay on the disc
 
 
 def test_a_missing_recording_is_named(tmp_path: Path, utterances: list[Utterance]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from speechq._native import Ngram
 from speechq.errors import ConfigError, ModelError
 from speechq.lm.binary import write_binary
 from speechq.lm.score import open_model
+from speechq.runtime.decoder import WordNgram
 
 kenlm = pytest.importorskip("kenlm", reason="needs the Python module of KenLM (extra dev)")
 
@@ -127,6 +129,49 @@ def test_a_damaged_arpa_file_is_refused(
     with pytest.raises(ModelError, match=rf"damaged\.arpa: not a complete .*{reason}"):
         write_binary(damaged, tmp_path / "out.bin")
     assert not (tmp_path / "out.bin").exists()
+
+
+def _order(data: bytearray, order: int) -> None:
+    data[88] = order
+
+
+def _listed(data: bytearray) -> None:
+    """The length of the list of words, behind the header's three counts."""
+    data[136:144] = (1 << 40).to_bytes(8, "little")
+
+
+def _spelling(data: bytearray, old: bytes, new: bytes) -> None:
+    place = data.rindex(b"\0" + old + b"\0") + 1
+    data[place : place + len(old)] = new
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda data: _order(data, 0), "order 0"),
+        (lambda data: _order(data, 7), "order 7"),
+        (_listed, "it lists 1099511627776 of 12 words"),
+        (lambda data: _spelling(data, b"a", b"q"), "its vocabulary is damaged: word"),
+        (lambda data: _spelling(data, "grüße".encode(), b"gr\xfc\xdfe!!"), "is not UTF-8 text"),
+    ],
+)
+def test_damage_of_a_binary_file_that_can_be_known(
+    models: dict[str, Path], tmp_path: Path, damage: Callable[[bytearray], None], reason: str
+) -> None:
+    """Some of it would end the process in KenLM."""
+    data = bytearray(models["q8"].read_bytes())
+    damage(data)
+    (tmp_path / "damaged.bin").write_bytes(data)
+    for reader in (open_model, WordNgram):
+        with pytest.raises(ModelError, match=rf"damaged\.bin: .*{reason}"):
+            reader(tmp_path / "damaged.bin")
+
+
+def test_an_arpa_file_in_another_encoding_is_refused(models: dict[str, Path], tmp_path: Path) -> None:
+    text = models["arpa"].read_text(encoding="utf-8")
+    (tmp_path / "latin.arpa").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ModelError, match=r"latin\.arpa: .*is not UTF-8 text"):
+        WordNgram(tmp_path / "latin.arpa")
 
 
 def test_what_cannot_become_binary(models: dict[str, Path], tmp_path: Path) -> None:

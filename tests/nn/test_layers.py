@@ -233,6 +233,21 @@ def test_a_ragged_last_chunk_ends_each_row_at_its_length() -> None:
     torch.testing.assert_close(torch.cat([first, rest]), whole)
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_signals_stand_on_their_grids_in_float32_whatever_the_precision_of_products(name: str) -> None:
+    model = quantized(network(name, batch_norm=True, hidden=16), "w4a8")
+    seen: list[tuple[Tensor, Tensor]] = []
+    for layer in model.recurrent_layers():
+        for quantizer in layer.signal_quantizers.values():
+            quantizer.register_forward_hook(lambda module, _, out: seen.append((module.step, out.detach())))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model.train()(*batch(40, 31))
+    assert len(seen) == (0 if "lstm" in name else 4 if "isru" in name else 2)  # an LSTM rounds h within
+    for step, signal in seen:
+        assert signal.dtype == torch.float32
+        assert torch.equal((signal / step).round() * step, signal)
+
+
 @pytest.mark.parametrize("scheme", ["float", INTEGER])
 @pytest.mark.parametrize("name", CELLS)
 def test_not_a_number_comes_out_of_its_row_only(name: str, scheme: str) -> None:

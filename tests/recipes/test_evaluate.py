@@ -6,16 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from packed_models import CELLS, random_model
-from tiny_speech import ALPHABET, FEATURES, write_split
+from tiny_speech import ALPHABET, FEATURES, RATE, write_split
 
-from speechq.bench.results import Arithmetic
+from speechq.bench.results import Arithmetic, read_sample
 from speechq.config import DataConfig
 from speechq.data.batches import Dataset
 from speechq.data.shards import compute_store
-from speechq.errors import ModelError
+from speechq.errors import DataError, ModelError
 from speechq.quant.reference import Reference
-from speechq.recipes.evaluate import decode, network_input, recognize, run_network, runs_integer
+from speechq.recipes.evaluate import (
+    decode,
+    network_input,
+    recognize,
+    run_network,
+    runs_integer,
+    write_sample_of,
+)
 from speechq.runtime.greedy import GreedyDecoder
 from speechq.runtime.model_file import write_model
 from speechq.runtime.model_folder import find_model
@@ -59,6 +67,25 @@ def test_bits_of_the_reference(
             assert text == GreedyDecoder(UNITS).decode(expected)
         if not stream and arithmetic == "hybrid":
             assert recognize(path, dataset) == texts
+
+
+def test_a_sample_without_a_frame_is_passed_over(tmp_path: Path) -> None:
+    spoken = write_split(tmp_path, "test", 3)
+    for utterance in spoken[1:]:
+        soundfile.write(utterance.audio, np.zeros(100, np.float32), RATE)
+    store = compute_store(spoken, FEATURES, tmp_path / "features", workers=1)
+    config = DataConfig(corpus="manifest", alphabet=ALPHABET, features=FEATURES)
+    dataset = make_dataset(spoken, [store], UNITS, config, store)
+    path = tmp_path / "m.sqm"
+    write_model(path, random_model("sru", features=FEATURES, units=UNITS, **INTEGER))
+    write_sample_of(tmp_path, path, spoken, dataset)
+    sample = read_sample(tmp_path)
+    assert sample is not None
+    assert sample.reference == spoken[0].text
+    soundfile.write(spoken[0].audio, np.zeros(100, np.float32), RATE)
+    store = compute_store(spoken, FEATURES, tmp_path / "features", workers=1)
+    with pytest.raises(DataError, match="test: every recording is shorter than a frame"):
+        write_sample_of(tmp_path, path, spoken, make_dataset(spoken, [store], UNITS, config, store))
 
 
 def test_what_integer_mode_can_run(tmp_path: Path) -> None:

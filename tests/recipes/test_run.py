@@ -281,11 +281,12 @@ def test_problems_of_all_manifests_are_reported_together(tmp_path: Path) -> None
         path = folder / "corpus" / f"{split}.jsonl"
         lines = path.read_text().splitlines()
         lines[0] = json.dumps(json.loads(lines[0]) | {"text": "Q"})
+        lines[1] = json.dumps(json.loads(lines[1]) | {"audio": "lost.wav"})
         path.write_text("\n".join(lines))
     with pytest.raises(DataError) as caught:
         run_recipe(folder, work=tmp_path / "work", last="prepare")
-    assert "train.jsonl:1" in str(caught.value)
-    assert "test.jsonl:1" in str(caught.value)
+    for place in ("train.jsonl:1", "train.jsonl:2", "test.jsonl:1", "test.jsonl:2"):
+        assert place in str(caught.value)
 
 
 @pytest.mark.parametrize("split", ["train", "dev", "test"])

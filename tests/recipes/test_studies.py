@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,29 @@ def test_bytes_are_those_of_the_packed_model(work: Path) -> None:
         assert network_bytes(network) == size
 
 
+def test_a_network_that_was_half_taken_over_is_taken_again(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while it copies, a study must not find a network without its checkpoint."""
+    run_study("methods", work)
+    target = work / "study" / "methods" / "2x16" / "train" / "w2a8-adaptive-s1"
+    shutil.rmtree(target)
+    copied = shutil.copytree
+
+    def die(source: Path, folder: Path, **more: Any) -> None:
+        copied(source, folder, **more)
+        (folder / "final.ckpt").unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copytree", die)
+    with pytest.raises(KeyboardInterrupt):
+        run_study("methods", work)
+    assert not target.exists()
+    monkeypatch.undo()
+    run_study("methods", work)
+    assert (target / "final.ckpt").is_file()
+
+
 def test_mistakes_are_explained(work: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="magic: no such study; expected one of sensitivity, capacity"):
         run_study("magic", work)
@@ -200,6 +224,10 @@ def test_intervals_are_students() -> None:
     assert half_interval([1.0]) is None
     assert half_interval([1.0, 3.0]) == pytest.approx(12.706 * math.sqrt(2) / math.sqrt(2))
     assert half_interval([1.0, 2.0, 3.0]) == pytest.approx(4.303 / math.sqrt(3))
+    for count, t in ((12, 2.201), (16, 2.131), (31, 2.042), (101, 1.984)):
+        values = [float(k % 2) for k in range(count)]
+        spread = float(np.std(values, ddof=1)) / math.sqrt(count)
+        assert half_interval(values) == pytest.approx(t * spread, rel=2e-3)
     rows = summaries([point("a", 1, 1.0), point("b", 1, 5.0), point("a", 2, 3.0)])
     assert [(row.method, row.seeds, row.loss) for row in rows] == [("a", 2, 2.0), ("b", 1, 5.0)]
 

@@ -53,6 +53,21 @@ def test_another_key_clears_the_folder_and_the_same_goes_on(tmp_path: Path) -> N
     assert seen == [True, False]
 
 
+def test_what_a_killed_writer_left_is_removed_when_the_unit_goes_on(tmp_path: Path) -> None:
+    work = Work(tmp_path)
+
+    def die(folder: Path) -> None:
+        (folder / "last.ckpt").touch()
+        (folder / ".last.ckpt.k1ll3d.tmp").touch()
+        (folder / ".audio.k1ll3d.tmp").mkdir()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work.unit("train/x", "a", die)
+    work.unit("train/x", "a", lambda folder: None)
+    assert {path.name for path in (tmp_path / "train" / "x").iterdir()} == {"last.ckpt", "stamp.json"}
+
+
 def test_a_missing_output_is_made_again(tmp_path: Path) -> None:
     work, make, output = Work(tmp_path), Maker(), tmp_path / "models" / "a.sqm"
 

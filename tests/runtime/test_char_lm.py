@@ -10,11 +10,11 @@ from typing import Any
 import kenlm
 import numpy as np
 import pytest
-from decoder_reference import Reference, random_log_probs, write_arpa
-from hypothesis import HealthCheck, given, settings
+from decoder_cases import EXACT, LETTERS, WORDS, agrees, every_cut, quick, seeds, spelled
+from decoder_reference import Reference, random_log_probs
+from hypothesis import given
 from hypothesis import strategies as st
 from packed_models import CELLS, random_model
-from test_decoder import EXACT, LETTERS, WORDS, agrees, every_cut, spelled
 
 from speechq.errors import ModelError
 from speechq.runtime import BeamDecoder
@@ -25,14 +25,6 @@ from speechq.runtime.model_file import write_model
 from speechq.text.units import Units
 
 UNITS = Units.characters(" ab")
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-seeds = st.integers(0, 2**32 - 1)
-
-
-@pytest.fixture(scope="module")
-def arpa(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("lm") / "words.arpa"
-    return write_arpa(path, ["a", "b", "ab", "ba", "aba"], np.random.default_rng(1))
 
 
 def language_model(kind: str = "lstm", **options: Any) -> Model:

@@ -73,6 +73,12 @@ def test_the_rules_that_are_there_unless_others_are_asked_for() -> None:
     assert ends([2] * 20 + [0] * 100) == [47]  # 0.8 s behind one
     assert ends([2] * 5 + [0] * 26) == []  # too short yet
     assert ends(([2, 0] * 10 + [1]) * 100)[0] == 672  # 20 s, and then the next space
+    assert ends([2, 0] * 2000) == [2000, 4000]  # 60 s without any space
+
+
+def test_a_time_is_never_rounded_to_nothing() -> None:
+    """That would end a segment at every frame."""
+    assert Endpointer([EndpointRule(0.001)], CHARACTERS, FRAME).ends(frames_of([2, 2, 0, 0, 2])) == [3]
 
 
 def test_a_rule_that_would_always_fire_is_refused() -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from commands import speechq
 from packed_models import CELLS, random_model
 
 from speechq.runtime.engine import Engine
@@ -51,3 +52,16 @@ def test_weights_read_are_those_of_the_engine(kind: str, bits: int | None) -> No
 
 def test_look_ahead() -> None:
     assert describe(random_model("isru", taps_right=2))["look_ahead_seconds"] == pytest.approx(0.12)
+
+
+def test_a_folder_has_its_files_and_options(tones_folder: Path) -> None:
+    done = speechq("info", tones_folder, "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["units"]["kind"] == "characters"
+    sizes = {name: (tones_folder / name).stat().st_size for name in ("am.sqm", "words.arpa", "decoder.json")}
+    assert facts["folder"]["files"] == sizes
+    assert facts["folder"]["decoder"] == {"ngram_weight": 0.5, "beam": 16, "oov_penalty": -2.0}
+    shown = speechq("info", tones_folder).stdout
+    assert "words.arpa" in shown
+    assert "oov_penalty -2" in shown

@@ -313,7 +313,7 @@ _CLOCK = "the clock must list symbols from 0 to 5 in ascending order"
         (_set("hierarchy", "b"), "m.sqm: "),
         (lambda header, tensors: header.pop("hierarchy"), "hierarchy is missing"),
         (_set("version", 1), "hierarchy does not belong to a file of version 1"),
-        (_set("version", 3), "version 3; this speechq reads versions 1 and 2"),
+        (_set("version", 4), "version 4; this speechq reads versions 1 to 3"),
         (_without_context, "the layer above the words' layers needs a matrix 'context'"),
         (_context_in_a_lower_layer, "context does not belong to a layer of kind lstm"),
         (_as_if_alone, "layer 3 .lstm.: context does not belong to a layer of kind lstm"),

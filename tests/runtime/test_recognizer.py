@@ -316,6 +316,11 @@ def test_what_cannot_be_taken_is_named(recognizer: Recognizer) -> None:
         (np.zeros((2, 2, 2), np.float32), RATE, "shape"),
         (np.zeros(5, np.uint8), RATE, "uint8"),
         (np.array([0.0, np.nan]), RATE, "not numbers"),
+        (
+            np.array([0.0, -32767.0]),
+            RATE,
+            "samples up to 32767: expected values in .-1, 1., or 16-bit samples",
+        ),
         (np.zeros(5), 10, "sample rate 10"),
     ):
         with pytest.raises(DataError, match=expected):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tiny_speech import RATE, random_text, tones
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -19,7 +20,8 @@ from speechq import Recognizer
 from speechq.serve.access import Access
 from speechq.serve.hub import Hub
 from speechq.serve.limits import Limits
-from speechq.serve.server import Address, make_server
+from speechq.serve.listening import Address
+from speechq.serve.server import make_server
 
 
 class Running:
@@ -49,8 +51,13 @@ class Running:
 
 
 @contextmanager
-def running(model: Path, limits: Limits = Limits(), access: Access = Access()) -> Iterator[Running]:
-    server, hub, _ = make_server(Recognizer.load(model), Address(port=0), limits, access)
+def running(
+    model: Path,
+    limits: Limits = Limits(),
+    access: Access = Access(),
+    address: Address = Address(port=0),
+) -> Iterator[Running]:
+    server, hub, _ = make_server(Recognizer.load(model), address, limits, access)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30
@@ -70,6 +77,22 @@ def pcm(samples: NDArray[np.float32]) -> bytes:
     return np.round(samples * 32767).astype("<i2").tobytes()
 
 
+def speech(seed: int, texts: int = 3) -> bytes:
+    """Texts of ``tiny_speech`` with pauses between, as the wire has them."""
+    rng = np.random.default_rng(seed)
+    return pcm(np.concatenate([tones(random_text(rng), rng, 0.2, 1.2) for _ in range(texts)]))
+
+
+def offline(model: Path, data: bytes) -> list[dict[str, Any]]:
+    """The segments that a stream with these samples must get."""
+    recognizer = Recognizer.load(model)
+    stream = recognizer.create_stream(endpointing=True)
+    stream.accept_waveform(np.frombuffer(data, "<i2"), RATE)
+    stream.input_finished()
+    recognizer.decode([stream])
+    return [{"type": "segment", **segment.to_json()} for segment in stream.segments()]
+
+
 def talk(socket: ClientConnection, data: bytes, size: int = 3200) -> list[dict[str, Any]]:
     """Send a recording, finish, and give all that was answered."""
     for start in range(0, len(data), size):
@@ -83,3 +106,8 @@ def heard(socket: ClientConnection) -> Iterator[dict[str, Any]]:
     with suppress(ConnectionClosed):
         while True:
             yield json.loads(socket.recv(60))
+
+
+def segments(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The finished segments among the messages."""
+    return [message for message in messages if message["type"] == "segment"]

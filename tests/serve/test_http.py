@@ -30,6 +30,7 @@ from speechq.serve.metrics import Metrics
 
 LIMITS = Limits(streams=2, upload_bytes=2_000_000, stream_seconds=60.0)
 URL = "/v1/audio/transcriptions"
+SHORTENED = b"NIST_1A\n   1024\nsample_coding -s26 pcm,embedded-shorten-v2.00\nend_head\n"
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,15 @@ def recording(form: str = "FLAC", rate: int = RATE, text: str = "ACE B") -> byte
     written = io.BytesIO()
     soundfile.write(written, tones(text, np.random.default_rng(1), 0.5, 0.5), rate, format=form)
     return written.getvalue()
+
+
+def wav(rate: int) -> bytes:
+    """A recording whose header claims a rate."""
+    written = io.BytesIO()
+    soundfile.write(written, np.zeros(1000, np.int16), RATE, format="WAV")
+    data = bytearray(written.getvalue())
+    data[24:28] = rate.to_bytes(4, "little")
+    return bytes(data)
 
 
 def post(client: httpx.Client, data: bytes, **fields: str) -> httpx.Response:
@@ -84,6 +94,10 @@ def test_what_is_wrong_has_the_form_of_openai(client: httpx.Client) -> None:
         (client.post(URL, content=b"--x", headers={"content-type": "multipart/form-data"}), 400, "boundary"),
         (post(client, bytes(2_000_001)), 413, "2,000,000 bytes"),
         (client.get("/nowhere"), 404, "/nowhere"),
+        (client.get(URL), 405, "Method Not Allowed"),
+        (post(client, recording(), stream="true"), 400, "stream: the text of a file comes as a whole"),
+        (post(client, wav(rate=(1 << 31) - 1)), 400, "sample rate 2147483647"),
+        (post(client, SHORTENED), 400, "shorten-compressed"),
     ]
     for answer, status, expected in cases:
         error = answer.json()["error"]
@@ -168,11 +182,52 @@ def test_a_token_is_needed_everywhere_but_for_health_and_page(tones_model: Path)
     ):
         assert post(client, recording()).status_code == 401
         assert client.get("/metrics").status_code == 401
+        assert client.get("/v1/models").status_code == 401
         assert client.get("/health").status_code == 200
         client.headers["Authorization"] = "Bearer secret"
         assert post(client, recording()).json() == {"text": "ACE B"}
         client.headers["Origin"] = "https://bad.example"
-        assert post(client, recording()).status_code == 401
+        refused = post(client, recording())
+        assert refused.status_code == 403
+        assert "--allow-origin" in refused.json()["error"]["message"]
+
+
+def test_pages_that_are_allowed_may_read_the_answers(tones_model: Path) -> None:
+    origin = "https://good.example"
+    with (
+        running(tones_model, LIMITS, Access(origins=(origin,))) as server,
+        httpx.Client(base_url=server.http, trust_env=False, timeout=60, headers={"Origin": origin}) as client,
+    ):
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+        for answer in (client.options(URL, headers=asked), post(client, recording())):
+            assert answer.status_code == 200
+            assert answer.headers["access-control-allow-origin"] == origin
+    for wrong in ("good.example", "https://good.example/", "*"):
+        with pytest.raises(ConfigError, match="expected one such as"):
+            Access(origins=(wrong,))
+
+
+def test_the_client_of_openai_is_understood(tones_model: Path) -> None:
+    openai = pytest.importorskip("openai")
+    with running(tones_model, LIMITS, Access("secret")) as server:
+        plain = httpx.Client(trust_env=False)
+        options = {"base_url": f"{server.http}/v1", "http_client": plain, "max_retries": 0}
+        create = openai.OpenAI(api_key="secret", **options).audio.transcriptions.create
+        file = ("talk.flac", recording())
+        (model,) = openai.OpenAI(api_key="secret", **options).models.list()
+        assert model.id == "speechq"
+        assert create(model="speechq", file=file).text == "ACE B"
+        verbose = create(
+            model="speechq", file=file, response_format="verbose_json", timestamp_granularities=["word"]
+        )
+        assert [word.word for word in verbose.words] == ["ACE", "B"]
+        assert 0.3 < verbose.words[0].start < verbose.words[0].end < verbose.duration
+        assert verbose.segments[0].text == "ACE B"
+        assert "-->" in create(model="speechq", file=file, response_format="srt")
+        with pytest.raises(openai.BadRequestError, match=r"notes\.txt: cannot be read as audio"):
+            create(model="speechq", file=("notes.txt", b"notes"))
+        with pytest.raises(openai.AuthenticationError, match="the token is missing or wrong"):
+            openai.OpenAI(api_key="other", **options).audio.transcriptions.create(model="speechq", file=file)
 
 
 def test_nobody_listens_on_the_network_without_a_token(tones_model: Path) -> None:

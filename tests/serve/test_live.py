@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from live_server import Running, heard, pcm, running, talk
-from tiny_speech import RATE, random_text, tones
+from live_server import Running, heard, offline, pcm, running, segments, speech, talk
+from tiny_speech import RATE, tones
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from speechq import Recognizer
 from speechq.serve.access import Access
 from speechq.serve.limits import Limits
 
@@ -29,24 +28,6 @@ LIMITS = Limits(streams=8, idle_seconds=2.0, stream_seconds=60.0, message_bytes=
 def server(tones_folder: Path) -> Iterator[Running]:
     with running(tones_folder, LIMITS) as found:
         yield found
-
-
-def speech(seed: int, texts: int = 3) -> bytes:
-    rng = np.random.default_rng(seed)
-    return pcm(np.concatenate([tones(random_text(rng), rng, 0.2, 1.2) for _ in range(texts)]))
-
-
-def offline(model: Path, data: bytes) -> list[dict[str, Any]]:
-    recognizer = Recognizer.load(model)
-    stream = recognizer.create_stream(endpointing=True)
-    stream.accept_waveform(np.frombuffer(data, "<i2"), RATE)
-    stream.input_finished()
-    recognizer.decode([stream])
-    return [{"type": "segment", **segment.to_json()} for segment in stream.segments()]
-
-
-def segments(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [message for message in messages if message["type"] == "segment"]
 
 
 @pytest.mark.parametrize("size", [777, 3200, 60000])
@@ -113,6 +94,8 @@ BAD_STARTS = [
     ('{"type": "start", "sample_rate": 1e9}', "sample_rate"),
     ('{"type": "start", "sample_rate": 16000, "colour": 1}', "colour"),
     ('{"type": "start", "sample_rate": 16000, "keywords": ["é"]}', "keyword 'é'"),
+    ('{"type": "start", "sample_rate": 16000, "\\ud800": 1}', "the message 'start'"),
+    ('{"type": "' + "x" * 60_000 + '"}', "a message has the type 'xxx"),
     (json.dumps({"type": "start", "sample_rate": 16000, "keywords": ["A"] * 101}), "at most 100"),
     (b"\0\0", "first message must be start"),
 ]
@@ -127,6 +110,7 @@ def test_what_is_not_the_protocol_is_answered_with_a_sentence(
         error = refusal(socket)
         assert error["code"] == "protocol"
         assert expected in error["message"]
+        assert len(error["message"]) <= 500
     server.until_free()
 
 
@@ -255,6 +239,9 @@ def test_the_token_and_the_origin_are_checked(tones_model: Path) -> None:
     with running(tones_model, LIMITS, Access("secret", ("https://good.example",))) as server:
         with server.socket() as socket:
             socket.send('{"type": "start", "sample_rate": 16000, "token": "sécret"}')
+            assert refusal(socket)["code"] == "unauthorized"
+        with server.socket() as socket:
+            socket.send('{"type": "start", "sample_rate": 16000, "token": "\\ud800"}')  # half a character
             assert refusal(socket)["code"] == "unauthorized"
         server.started(token="secret").close()
         with server.socket(additional_headers={"Authorization": "Bearer secret"}) as socket:

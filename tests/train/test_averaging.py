@@ -87,8 +87,11 @@ def test_the_mean_of_the_captures_takes_the_place_of_the_weights(
                 np.testing.assert_allclose(rounded, codes * steps[:, None], rtol=1e-6)
 
 
+@pytest.mark.parametrize("technique", ["swa", "sqwa", "prune", "sparse"])
 @pytest.mark.parametrize("more", [{"schedule": "retry"}, {"patience": 2}])
-def test_another_master_of_the_rate_is_refused(tmp_path: Path, more: dict[str, Any]) -> None:
-    job = make_retraining(tmp_path, "adaptive+swa", train=TRAIN | more)
-    with pytest.raises(ConfigError, match=r"swa sets the rate .* neither schedule: retry nor patience"):
+def test_a_training_that_may_end_early_is_refused(
+    tmp_path: Path, technique: str, more: dict[str, Any]
+) -> None:
+    job = make_retraining(tmp_path, f"adaptive+{technique}", scheme="w2a8", train=TRAIN | more)
+    with pytest.raises(ConfigError, match=f"{technique} needs the whole training; .* nor patience"):
         Trainer(job)

@@ -44,7 +44,9 @@ def test_fewer_and_fewer_of_a_group_stay_and_the_packed_model_has_them(tmp_path:
         for matrix in layer.matrices.values():
             assert most(matrix.codes) <= 2
             assert (matrix.codes != 0).any()
+            assert matrix.groups == (8, 2)
     assert most(packed.layers[-1].matrices["in"].codes) > 2  # 8 bits: not sparse
+    assert packed.layers[-1].matrices["in"].groups is None
 
 
 def test_two_of_eight_weights_are_enough_for_a_handful_of_utterances(tmp_path: Path) -> None:

@@ -26,11 +26,12 @@ class NamedModel:
 
 @dataclass(frozen=True)
 class LanguageModels:
-    """What the decoders may use. ``words`` is the closed vocabulary."""
+    """What the decoders may use. ``words`` is the closed vocabulary; ``hotwords`` go with the open one."""
 
     ngram: WordNgram | None
     words: Sequence[str]
     characters: Sequence[NamedModel]
+    hotwords: Sequence[str] = ()
 
 
 def our_contenders(
@@ -48,6 +49,8 @@ def _contenders(
         if models.ngram is not None:
             yield contender(units, beam, weights, ngram=models.ngram, words=models.words)
             yield contender(units, beam, weights, ngram=models.ngram)
+            if models.hotwords:
+                yield contender(units, beam, weights, ngram=models.ngram, hotwords=models.hotwords)
         yield contender(units, beam, weights)
     for beam in char_beams:
         for named in models.characters:
@@ -63,6 +66,7 @@ def contender(
     ngram: WordNgram | None = None,
     words: Sequence[str] | None = None,
     named: NamedModel | None = None,
+    hotwords: Sequence[str] = (),
 ) -> Contender:
     """Our decoder with these models."""
     decoder = BeamDecoder(
@@ -76,9 +80,11 @@ def contender(
         char_lm_weight=weights.char_lm,
         word_bonus=weights.word_bonus,
         oov_penalty=weights.oov_penalty,
+        hotwords=hotwords,
     )
     names = [] if ngram is None else [NGRAM if words is None else CLOSED]
     names += [] if named is None else [named.name]
+    names += [f"{len(hotwords):,} hotwords"] if hotwords else []
 
     def count(log_probs: FloatArray) -> Counts:
         stream, prefixes = decoder.stream(), 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,10 +24,13 @@ from speechq.text.units import BLANK, Units
 RANDOM_LAYERS, RANDOM_HIDDEN, RANDOM_BITS = 2, 512, (2, 4)
 
 
-def language_models(units: Units, ngram: Path | None, char_lms: Sequence[Path]) -> LanguageModels:
+def language_models(
+    units: Units, ngram: Path | None, char_lms: Sequence[Path], hotwords: int = 0
+) -> LanguageModels:
     """The models of these files; without ``char_lms`` LSTMs of 2 x 512 units and random weights.
 
-    The closed vocabulary are the words of the n-gram that the units can spell. Raises ModelError for files
+    The closed vocabulary are the words of the n-gram that the units can spell, of which ``hotwords`` phrases
+    of one to three words are made. Raises ModelError for files
     that cannot be used, DataError if the units spell no word.
     """
     words: list[str] = []
@@ -42,7 +46,11 @@ def language_models(units: Units, ngram: Path | None, char_lms: Sequence[Path]) 
             made = synthetic_language_model("lstm", RANDOM_LAYERS, RANDOM_HIDDEN, bits, units)
             name = f"random LSTM {RANDOM_LAYERS}x{RANDOM_HIDDEN}, {bits} bits"
             named.append(NamedModel(name, CharModel(made), False))
-    return LanguageModels(model, words, named)
+    if hotwords and not words:
+        raise ConfigError("--hotwords: they are made of the words of an n-gram; expected --ngram as well")
+    drawn = random.Random(1)
+    phrases = [" ".join(drawn.choices(words, k=1 + k % 3)) for k in range(hotwords)]
+    return LanguageModels(model, words, named, list(dict.fromkeys(phrases)))
 
 
 def units_of(char_lms: Sequence[Path]) -> Units:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from speechq.bench.engine.loop import Contender
 from speechq.bench.engine.synthetic import Shape, synthetic_frames, synthetic_model
+from speechq.runtime.graph import Matrix
 
 NAME = "speechq"
 
@@ -15,7 +16,7 @@ def our_contenders(shape: Shape, bits: int, blocks: Sequence[int], threads: int)
     from speechq.runtime.engine import Engine
 
     model = synthetic_model(shape, bits)
-    macs = sum(matrix.codes.size for layer in model.layers for matrix in layer.matrices.values())
+    macs = sum(_macs(matrix) for layer in model.layers for matrix in layer.matrices.values())
     engine = Engine(model, threads=threads)
 
     def contender(block: int) -> Contender:
@@ -37,3 +38,12 @@ def our_contenders(shape: Shape, bits: int, blocks: Sequence[int], threads: int)
         )
 
     return [contender(block) for block in blocks]
+
+
+def _macs(matrix: Matrix) -> int:
+    """Multiply-adds per frame; of a group there are as many as it may have non-zeros."""
+    count = int(matrix.codes.size)
+    if matrix.groups is None:
+        return count
+    group, kept = matrix.groups
+    return count * kept // group

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from speechq.bench.engine.loop import Measured
 from speechq.bench.engine.ours import NAME
-from speechq.bench.engine.synthetic import FLOAT_BITS
+from speechq.bench.engine.synthetic import CODED_BITS, CODED_GROUPS, FLOAT_BITS
 from speechq.bench.formatting import NONE, percent, size
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def render_table(rows: Sequence[Row]) -> Table:
         table.add_column(name, justify="right")
     for row in rows:
         cells = [
-            "float" if row["bits"] == FLOAT_BITS else str(row["bits"]),
+            _bits(row["bits"]),
             str(row["block"]),
             f"{row['us_per_frame']:.1f}",
             size(row["weight_bytes"]),
@@ -65,3 +65,8 @@ def render_table(rows: Sequence[Row]) -> Table:
             cells.append(f"{ratio} {peer['engine']}" if peer is row and ratio != NONE else ratio)
         table.add_row(row["engine"], *cells)
     return table
+
+
+def _bits(bits: int) -> str:
+    names = {FLOAT_BITS: "float", CODED_BITS: f"{CODED_BITS} {CODED_GROUPS}"}
+    return names.get(bits, str(bits))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from speechq.bench.engine.loop import ROUNDS, SLICE_SECONDS, Measured, measure
 from speechq.bench.engine.ours import our_contenders
 from speechq.bench.engine.peers import NO_QRNN, peer_contenders
-from speechq.bench.engine.synthetic import CELLS, FLOAT_BITS, Shape
+from speechq.bench.engine.synthetic import CELLS, CODED_BITS, CODED_GROUPS, FLOAT_BITS, Shape
 from speechq.errors import ConfigError
 from speechq.progress import say
 
@@ -24,7 +24,9 @@ def run(
     rounds: int = ROUNDS,
     slice_seconds: float = SLICE_SECONDS,
 ) -> list[Measured]:
-    """Measure all combinations of ``bits`` (32: float) and ``blocks``, interleaved with the peers.
+    """Measure all combinations of ``bits`` and ``blocks``, interleaved with the peers.
+
+    32 bits are float, 1 bit is that of ternary weights in groups.
 
     Raises ConfigError for settings that the engine does not have, and for a peer that is not installed.
     """
@@ -48,8 +50,10 @@ def check(shape: Shape, bits: Sequence[int], blocks: Sequence[int], threads: int
         if value < 1:
             raise ConfigError(f"--{name} {value}: expected at least 1")
     for number in bits:
-        if not (2 <= number <= 8 or number == FLOAT_BITS):
-            raise ConfigError(f"--bits {number}: expected 2 to 8, or 32 for float")
+        if not (2 <= number <= 8 or number in (CODED_BITS, FLOAT_BITS)):
+            raise ConfigError(
+                f"--bits {number}: expected 2 to 8, 1 for {CODED_GROUPS} groups, or 32 for float"
+            )
     for block in blocks:
         if not 1 <= block <= LARGEST_BLOCK:
             raise ConfigError(f"--block {block}: expected 1 to {LARGEST_BLOCK} frames")

@@ -23,6 +23,8 @@ FloatArray = NDArray[np.float32]
 CELLS: tuple[Cell, ...] = ("sru", "lstm", "qrnn")
 QRNN_WINDOW = 2
 FLOAT_BITS = 32
+CODED_BITS = 1  # ternary weights of which two of eight at most are not zero
+CODED_GROUPS = (8, 2)
 
 _SIGNAL_BITS = 8
 _MELS, _STACK = range(8, 129), range(1, 17)  # the widths that a model's features may have
@@ -81,11 +83,33 @@ def _matrix(rng: np.random.Generator, rows: int, columns: int, bits: int) -> Mat
         values = rng.standard_normal((rows, columns), np.float32)
         values *= np.float32(1 / math.sqrt(columns))
         return Matrix(bits, values, np.zeros(0, np.float32))
+    if bits == CODED_BITS:
+        return _coded_matrix(rng, rows, columns)
     qmax = qmax_of(bits)
     codes = rng.integers(-qmax, qmax, (rows, columns), np.int8, endpoint=True)
     power = qmax * (qmax + 1) / 3  # of codes that are all equally frequent
     steps = rng.uniform(0.8, 1.2, rows) / math.sqrt(columns * power)
     return Matrix(bits, codes, steps.astype(np.float32))
+
+
+def _coded_matrix(rng: np.random.Generator, rows: int, columns: int) -> Matrix:
+    """Ternary weights with as many non-zeros in every group as it may have."""
+    group, kept = CODED_GROUPS
+    shape = (rows, -(-columns // group), 1)
+    first = rng.integers(0, group, shape)
+    second = (first + rng.integers(1, group, shape)) % group
+    codes = np.zeros((*shape[:2], group), np.int8)
+    for places in (first, second):
+        np.put_along_axis(codes, places, 2 * rng.integers(0, 2, shape, np.int8) - 1, axis=-1)
+    codes = np.ascontiguousarray(codes.reshape(rows, -1)[:, :columns])
+    steps = rng.uniform(0.8, 1.2, rows) / math.sqrt(columns * kept / group)
+    return Matrix(2, codes, steps.astype(np.float32), CODED_GROUPS)
+
+
+def _scheme(bits: int) -> str:
+    if bits == FLOAT_BITS:
+        return "float"
+    return f"w{2 if bits == CODED_BITS else bits}a{_SIGNAL_BITS}"
 
 
 def _layer(
@@ -117,6 +141,8 @@ def _grid(peak: float) -> Signal:
 def synthetic_model(shape: Shape, bits: int, seed: int = 0) -> Model:
     """A network with weights of ``bits`` bits and 8-bit signals (``w<bits>a8``), or with 32 bits a float one.
 
+    1 bit (``CODED_BITS``) are ternary weights in groups.
+
     Behind the recurrent layers stands a linear layer with two outputs, since every model ends in one.
     """
     rng = np.random.default_rng(seed)
@@ -131,7 +157,7 @@ def synthetic_model(shape: Shape, bits: int, seed: int = 0) -> Model:
         scale=np.ones(features.base_dim, np.float32),
         layers=tuple(layers),
         feat=None if bits == FLOAT_BITS else _grid(_INPUT_PEAK),
-        scheme="float" if bits == FLOAT_BITS else f"w{bits}a{_SIGNAL_BITS}",
+        scheme=_scheme(bits),
         provenance={"seed": seed},
         card="Random weights, for measuring speed.",
     )
@@ -158,7 +184,7 @@ def synthetic_language_model(
         scale=np.zeros(0, np.float32),
         layers=tuple(stack),
         feat=None,
-        scheme="float" if bits == FLOAT_BITS else f"w{bits}a{_SIGNAL_BITS}",
+        scheme=_scheme(bits),
         provenance={"seed": seed},
         card="Random weights, for measuring speed.",
     )

@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib
 import inspect
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+
+from pydantic import ValidationError, validate_call
 
 from speechq.errors import ConfigError
 
@@ -34,4 +36,12 @@ def prepare_corpus(name: str, source: str | Path, out: str | Path, **options: An
         raise ConfigError(
             f"corpus {name!r} has no option {unknown[0]!r}; its options are {', '.join(known) or 'none'}"
         )
-    return cast("dict[str, Path]", prepare(Path(source), Path(out), **options))
+    try:
+        written: dict[str, Path] = validate_call(prepare)(Path(source), Path(out), **options)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        key = ".".join(map(str, wrong["loc"]))
+        raise ConfigError(
+            f"corpus {name!r}: option {key}: {wrong['msg']} (found {wrong['input']!r})"
+        ) from None
+    return written

@@ -15,14 +15,14 @@ def prepare(
     out: Path,
     *,
     splits: Mapping[str, str] | None = None,
-    alphabet: str | None = None,
+    alphabet: str | Mapping[str, str] | None = None,
     check_audio: bool = True,
 ) -> dict[str, Path]:
     """Copy manifests to ``out/<split>.jsonl``.
 
     ``source`` is a folder or one manifest; ``splits`` names the file of each split relative to the folder
-    (default: every ``*.jsonl`` under its own name). With ``alphabet``, texts may hold nothing else. Nothing
-    is written unless all of them are sound.
+    (default: every ``*.jsonl`` under its own name). With ``alphabet``, for all splits or by split, texts may
+    hold nothing else. Nothing is written unless all of them are sound; a DataError names the problems of all.
     """
     folder = source if source.is_dir() else source.parent
     if splits is not None:
@@ -38,8 +38,18 @@ def prepare(
     for split, path in files.items():
         if not path.is_file():
             raise DataError(f"{path}: there is no such manifest (split {split!r})")
-    units = None if alphabet is None else Units.characters(alphabet)
-    read = {split: read_manifest(path, units, check_audio=check_audio) for split, path in files.items()}
+    if isinstance(alphabet, str):
+        alphabet = dict.fromkeys(files, alphabet)
+    units = {split: Units.characters(letters) for split, letters in (alphabet or {}).items()}
+    read = {}
+    problems = []
+    for split, path in files.items():
+        try:
+            read[split] = read_manifest(path, units.get(split), check_audio=check_audio)
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError("\n".join(problems))
     written = {}
     for split, utterances in read.items():
         written[split] = out / f"{split}.jsonl"

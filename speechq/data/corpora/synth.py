@@ -7,9 +7,9 @@ arguments give equal samples, however many processes work.
 
 from __future__ import annotations
 
+import io
 import random
 import re
-import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from speechq.data.corpora.espeak import SAMPLE_RATE, Phone, Speaker, Spoken, che
 from speechq.data.manifest import Utterance, write_manifest
 from speechq.data.workers import run_all
 from speechq.errors import ConfigError, DataError
-from speechq.files import replacing_folder
+from speechq.files import remove_stale, replacing_folder
 from speechq.progress import Bar, console, progress
 from speechq.progress import say as say_line
 
@@ -133,7 +133,9 @@ def _make(orders: Sequence[_Order], distortion: Distortion, folder: Path) -> lis
         samples, alignments = _render(order, distortion)
         path = folder / str(order.speaker) / f"{order.id}.flac"
         path.parent.mkdir(exist_ok=True)
-        soundfile.write(path, samples, SAMPLE_RATE, subtype="PCM_16")
+        encoded = io.BytesIO()  # libsndfile's own writing does not say that the disc is full
+        soundfile.write(encoded, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        path.write_bytes(encoded.getvalue())
         made.append((samples.size / SAMPLE_RATE, alignments))
     return made
 
@@ -156,8 +158,7 @@ def _write_split(
     """Audio first, manifest last: a killed preparation leaves nothing that looks complete."""
     manifest = out / f"{split}.jsonl"
     manifest.unlink(missing_ok=True)
-    for stale in (out / "audio").glob(f".{split}.*.tmp"):
-        shutil.rmtree(stale, ignore_errors=True)
+    remove_stale(out / "audio", split)
     folder = out / "audio" / split
     with replacing_folder(folder) as temporary, progress(split, len(orders), "utterances") as bar:
         made = _make_all(orders, distortion, temporary, workers or 0, bar)

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from speechq.bench.results import read_json
 from speechq.bench.studies import Point
-from speechq.config import LanguageRecipe, Recipe, digest
-from speechq.files import write_json
+from speechq.config import LanguageRecipe, Recipe, digest, explain
+from speechq.errors import ConfigError
+from speechq.files import replacing_folder, write_json
 from speechq.nn.stack import Network
+from speechq.recipes.checks import check_teacher
 from speechq.recipes.language import LanguageRun
 from speechq.recipes.networks import Networks
 from speechq.recipes.plan import Model, check_schemes
@@ -62,19 +65,24 @@ class Bench:
         recipe = self.recipe
         own = {"layers": layers or recipe.model.layers, "hidden": hidden or recipe.model.hidden}
         retrain = {"schemes": tuple(schemes), "methods": tuple(methods), "seeds": self.config.seeds}
+        try:
+            model = type(recipe.model).model_validate(recipe.model.model_dump() | own)
+        except ValidationError as error:
+            raise ConfigError(explain(type(recipe.model), error, f"study {self.name}: model")) from error
         changed = recipe.model_copy(
             update={
-                "model": recipe.model.model_copy(update=own),
+                "model": model,
                 "retrain": recipe.retrain.model_copy(update=retrain | {"float_plus": True}),
             }
         )
         check_schemes(changed)
+        check_teacher(changed.retrain, "retrain")
         folder = self.folder / f"{own['layers']}x{own['hidden']}"
         run: Networks
         if isinstance(self.base, LanguageRun):
             assert isinstance(changed, LanguageRecipe)
             run = LanguageRun(changed, folder)
-            run.training, run.dev = self.base.training, self.base.dev
+            run.share_data(self.base)
         else:
             assert isinstance(changed, Recipe)
             assert isinstance(self.base, Run)
@@ -122,8 +130,8 @@ class Bench:
             return
         for folder in (self.base.folder, *sorted((self.base.folder / "study").glob("*/*x*"))):
             if folder != run.folder and Work(folder).is_done(there, key):
-                shutil.rmtree(run.folder / there, ignore_errors=True)
-                shutil.copytree(folder / there, run.folder / there)
+                with replacing_folder(run.folder / there) as temporary:
+                    shutil.copytree(folder / there, temporary, dirs_exist_ok=True)
                 return
 
     def write(self, points: Sequence[Point], **more: Any) -> None:

@@ -37,9 +37,29 @@ function show(paragraph, message, stableLength) {
   log.scrollTop = log.scrollHeight;
 }
 
+function describe({ scheme, layers, parameters, bytes }) {
+  const size = `${parameters.toLocaleString("en")} weights in ${(bytes / 1e6).toFixed(2)} MB`;
+  find("facts").textContent = `${scheme}, ${layers.length} layers, ${size}`;
+}
+
+async function introduce() {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const answer = await fetch("v1/models", { headers });
+  if (answer.ok) describe((await answer.json()).data[0].facts);
+  else if (answer.status === 401) say("This server wants a token: add #token=... to the address of this page.");
+}
+
+// What runs, "microphone" or "recording", or nothing.
+function running(what) {
+  find("microphone").setAttribute("aria-pressed", String(Boolean(what)));
+  find("microphone").textContent = what ? `Stop ${what}` : "Start microphone";
+  if (!what) find("level").value = 0;
+}
+
 class Transcription {
-  constructor(rate) {
+  constructor(rate, what) {
     this.rate = rate;
+    this.what = what;
     this.sent = 0; // seconds
     this.times = []; // [seconds sent, when]
     this.paragraph = null;
@@ -53,9 +73,15 @@ class Transcription {
     this.closed = new Promise((resolve) => {
       this.socket.onclose = () => {
         this.reject(new Error("the connection was closed"));
+        if (stream === this) {
+          stream = null;
+          running(null);
+        }
         resolve();
       };
     });
+    stream = this;
+    running(what);
     this.socket.onopen = () =>
       this.tell({ type: "start", sample_rate: rate, encoding: "pcm_s16le", keywords: keywords(), token });
     this.socket.onmessage = (event) => this.hear(JSON.parse(event.data));
@@ -83,9 +109,7 @@ class Transcription {
 
   hear(message) {
     if (message.type === "ready") {
-      const { scheme, layers, parameters, bytes } = message.model;
-      const size = `${parameters.toLocaleString("en")} weights in ${(bytes / 1e6).toFixed(2)} MB`;
-      find("facts").textContent = `${scheme}, ${layers.length} layers, ${size}`;
+      describe(message.model);
       this.resolve();
     } else if (message.type === "partial") {
       this.lag(message.decoded);
@@ -109,7 +133,8 @@ class Transcription {
   lag(decoded) {
     let when = null;
     while (this.times.length && this.times[0][0] <= decoded + 1e-3) when = this.times.shift()[1];
-    if (when !== null) find("lag").textContent = `${Math.round(performance.now() - when)} ms`;
+    if (when === null || this.what === "recording") return; // which waits on purpose
+    find("lag").textContent = `${Math.round(performance.now() - when)} ms`;
   }
 
   finish() {
@@ -139,36 +164,29 @@ async function listen() {
     await context.close();
     throw error;
   }
-  const running = new Transcription(context.sampleRate);
-  stream = running;
-  find("microphone").setAttribute("aria-pressed", "true");
-  find("microphone").textContent = "Stop microphone";
+  const speech = new Transcription(context.sampleRate, "microphone");
   const stop = async () => {
     for (const track of sound.getTracks()) track.stop();
     if (context.state !== "closed") await context.close();
-    find("microphone").setAttribute("aria-pressed", "false");
-    find("microphone").textContent = "Start microphone";
-    find("level").value = 0;
-    if (stream === running) stream = null;
   };
-  running.stop = async () => {
+  speech.stop = async () => {
     await stop();
-    await running.finish();
+    await speech.finish();
   };
-  running.closed.then(stop);
+  speech.closed.then(stop);
   // What is said before the server is ready waits for it.
   const early = [];
   let ready = false;
   node.port.onmessage = ({ data }) => {
     const decibel = 10 * Math.log10(Math.max(data.power, 1e-12));
     find("level").value = Math.min(1, Math.max(0, 1 + decibel / 60));
-    if (ready) running.send(data.samples);
+    if (ready) speech.send(data.samples);
     else early.push(data.samples);
   };
   context.createMediaStreamSource(sound).connect(node);
-  await running.ready;
+  await speech.ready;
   ready = true;
-  for (const samples of early) running.send(samples);
+  for (const samples of early) speech.send(samples);
 }
 
 async function transcribe(file) {
@@ -184,26 +202,24 @@ async function transcribe(file) {
     await context.close();
   }
   const channels = Array.from({ length: decoded.numberOfChannels }, (_, k) => decoded.getChannelData(k));
-  const running = new Transcription(decoded.sampleRate);
-  stream = running;
-  running.stop = () => {
-    running.socket.close();
-    return running.closed;
+  const recording = new Transcription(decoded.sampleRate, "recording");
+  recording.stop = () => {
+    recording.socket.close();
+    return recording.closed;
   };
-  await running.ready;
+  await recording.ready;
   const size = Math.round(decoded.sampleRate / 5);
-  for (let begin = 0; begin < decoded.length && stream === running; begin += size) {
+  for (let begin = 0; begin < decoded.length && stream === recording; begin += size) {
     const block = new Int16Array(Math.min(size, decoded.length - begin));
     for (let i = 0; i < block.length; i += 1) {
       let sum = 0;
       for (const channel of channels) sum += channel[begin + i];
       block[i] = Math.max(-32768, Math.min(32767, Math.round((32768 * sum) / channels.length)));
     }
-    running.send(block);
-    while (running.socket.bufferedAmount > 1 << 20) await new Promise((go) => setTimeout(go, 20));
+    recording.send(block);
+    while (recording.socket.bufferedAmount > 1 << 20) await new Promise((go) => setTimeout(go, 20));
   }
-  await running.finish();
-  if (stream === running) stream = null;
+  await recording.finish();
 }
 
 async function attempt(work) {
@@ -215,7 +231,11 @@ async function attempt(work) {
   }
 }
 
-find("microphone").onclick = () => attempt(() => (stream?.stop ? stream.stop() : listen()));
+find("microphone").onclick = async () => {
+  find("microphone").disabled = true; // until the browser has asked for the microphone
+  await attempt(() => (stream?.stop ? stream.stop() : listen()));
+  find("microphone").disabled = false;
+};
 find("file").onchange = (event) => {
   const [file] = event.target.files;
   if (file) attempt(() => transcribe(file));
@@ -228,6 +248,8 @@ find("clear").onclick = () => {
   say("");
 };
 find("keywords").onchange = () => stream?.tell({ type: "keywords", keywords: keywords() });
+
+attempt(introduce);
 
 const area = find("drop");
 area.ondragover = (event) => {

@@ -41,6 +41,10 @@ def test_unknown_names_and_options(tmp_path):
         prepare_corpus("tmit", tmp_path, tmp_path)
     with pytest.raises(ConfigError, match="no option 'phone'; its options are text, phones"):
         prepare_corpus("timit", tmp_path, tmp_path, phone=61)
+    with pytest.raises(ConfigError, match=r"'synth': option seed: .*valid integer.* \(found 'many'\)"):
+        prepare_corpus("synth", tmp_path, tmp_path, seed="many")
+    with pytest.raises(ConfigError, match=r"'librispeech': option splits: .* \(found 5\)"):
+        prepare_corpus("librispeech", tmp_path, tmp_path, splits=5)
 
 
 def test_manifests_move(tmp_path):
@@ -63,6 +67,11 @@ def test_nothing_is_written_unless_all_manifests_are_sound(tmp_path):
     with pytest.raises(DataError, match=r"' ' 'A' 'B' in 'A B'"):
         prepare_corpus("manifest", source / "dev.jsonl", tmp_path / "out", alphabet="xyz")
     assert not (tmp_path / "out").exists()
+    with pytest.raises(DataError) as caught:  # all problems of all of them at once
+        prepare_corpus("manifest", source, tmp_path / "out", alphabet={"train": "xyz", "dev": "xyz"})
+    said = str(caught.value).splitlines()
+    places = ("dev.jsonl:", "dev.jsonl:1:", "train.jsonl:", "train.jsonl:1:", "train.jsonl:1:")
+    assert [line.partition(" ")[0] for line in said] == [f"{source}/{place}" for place in places]
     with pytest.raises(DataError, match=r"test\.jsonl: there is no such manifest"):
         prepare_corpus("manifest", source, tmp_path / "out", splits={"test": "test.jsonl"})
     with pytest.raises(DataError, match="holds no manifest"):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speechq.errors import ConfigError
-from speechq.quant.group_code import code_table, decode_groups, encode_groups, index_bits
+from speechq.errors import ModelError
+from speechq.runtime.group_code import code_table, decode_groups, encode_groups, index_bits
 
 SIZES = [(4, 1, 9, 4), (4, 2, 33, 6), (8, 1, 17, 5), (8, 2, 129, 8), (8, 3, 577, 10), (16, 2, 513, 10)]
 
@@ -52,11 +52,11 @@ def test_codes_come_back(rows: int, columns: int, size: tuple[int, int, int, int
 
 
 def test_what_has_no_code_is_refused() -> None:
-    with pytest.raises(ConfigError, match="more than 2 non-zeros"):
+    with pytest.raises(ModelError, match="more than 2 non-zeros"):
         encode_groups(np.array([[1, -1, 1, 0, 0, 0, 0, 0]]), 8, 2)
-    with pytest.raises(ConfigError, match="codes -1, 0 and 1"):
+    with pytest.raises(ModelError, match="codes -1, 0 and 1"):
         encode_groups(np.array([[2, 0, 0, 0]]), 4, 1)
-    with pytest.raises(ConfigError, match="indices from 0 to 128"):
+    with pytest.raises(ModelError, match="indices from 0 to 128"):
         decode_groups(np.array([[129]]), 8, 2, 8)
-    with pytest.raises(ConfigError, match="more than 65536 patterns"):
+    with pytest.raises(ModelError, match="at most 65536 patterns"):
         code_table(16, 8)
