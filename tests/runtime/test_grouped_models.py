@@ -163,7 +163,7 @@ def test_both_readers_refuse_the_same_headers(change: dict[str, Any], message: s
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.sampled_from(GROUPS), st.data())
+@given(groups=st.sampled_from(GROUPS), data=st.data())
 def test_both_readers_find_the_same_damage(
     groups: tuple[int, int], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
