@@ -55,7 +55,7 @@ def test_the_meter_covers_sixty_decibels() -> None:
 
 
 class FakePortAudio(types.ModuleType):
-    """The module sounddevice as far as it is used: a device that plays samples, and is alive after them or not."""
+    """The module sounddevice as far as used: a device that plays samples, and may live on after them."""
 
     class PortAudioError(Exception):
         pass
