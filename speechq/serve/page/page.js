@@ -231,10 +231,12 @@ async function attempt(work) {
   }
 }
 
+let pressed = false; // the button is not disabled meanwhile, or it would lose the keyboard's focus
 find("microphone").onclick = async () => {
-  find("microphone").disabled = true; // until the browser has asked for the microphone
+  if (pressed) return;
+  pressed = true;
   await attempt(() => (stream?.stop ? stream.stop() : listen()));
-  find("microphone").disabled = false;
+  pressed = false;
 };
 find("file").onchange = (event) => {
   const [file] = event.target.files;
