@@ -104,16 +104,15 @@ def animation(frames: list[Frame], width: int = 84) -> str:
     box = f'viewBox="0 0 {width * across + 24:.0f} {rows * down + 28}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {box} font-family="monospace" font-size="14">',
-        "<style>g{visibility:hidden;animation:s 1ms steps(1) both}"
-        "g.gone{animation:s 1ms steps(1) both,h 1ms steps(1) forwards}"
-        "@keyframes s{to{visibility:visible}}@keyframes h{to{visibility:hidden}}</style>",
         '<rect width="100%" height="100%" rx="8" fill="#1c1c1c"/>',
         f'<text x="12" y="{down + 4}" fill="#8cf">$ speechq listen</text>',
     ]
     ends = [*(at for at, _ in frames[1:]), None]
     for (at, lines), end in zip(frames, ends, strict=True):
-        kind, delay = ("", f"{at:.2f}s") if end is None else (' class="gone"', f"{at:.2f}s,{end:.2f}s")
-        parts.append(f'<g{kind} style="animation-delay:{delay}">')
+        until = "" if end is None else f' end="{end:.2f}s"'
+        parts.append(
+            f'<g visibility="hidden"><set attributeName="visibility" to="visible" begin="{at:.2f}s"{until}/>'
+        )
         for k, line in enumerate(lines):
             spans = "".join(f'<tspan fill="{c}">{html.escape(t)}</tspan>' for t, c in line if t)
             parts.append(f'<text x="12" y="{(k + 2) * down + 4}" xml:space="preserve">{spans}</text>')
