@@ -49,20 +49,6 @@ void put(int bits, std::uint8_t* superblock, int vector, int place, unsigned fie
   }
 }
 
-unsigned get(int bits, const std::uint8_t* superblock, int vector, int place) {
-  const Planes planes = planes_of(bits);
-  unsigned field = 0;
-  int shift = 0;
-  for (int p = 0; p < planes.count; ++p) {
-    const int width = planes.width[p], per_line = 8 / width;
-    const unsigned line = superblock[(vector / per_line) * kLine + place];
-    field |= ((line >> bit_of(width, vector)) & ((1u << width) - 1u)) << shift;
-    shift += width;
-    superblock += width * kLine;
-  }
-  return field;
-}
-
 // The byte of eight codes of which at most two are not zero.
 std::uint8_t coded_group(const std::int8_t* codes) {
   int halves[kCodedMost] = {0, kCodedGroup};  // x_0 - x_0
@@ -147,13 +133,23 @@ Panels pack_panels(const Matrix& matrix, std::int64_t parts, std::uint8_t* out) 
   return panels;
 }
 
-void unpack_superblock(int bits, const std::uint8_t* superblock, std::int8_t* out) {
+void unpack_superblock(int bits, const std::uint8_t* superblock, std::int8_t* out, int vectors) {
   if (bits == kCoded) return unpack_coded(superblock, out);
+  const Planes planes = planes_of(bits);
   const int offset = 1 << (bits - 1);
-  for (int vector = 0; vector < 8; ++vector)
+  for (int vector = 0; vector < vectors; ++vector, out += kLine) {
+    unsigned fields[kLine] = {};
+    const std::uint8_t* plane = superblock;
+    for (int p = 0, shift = 0; p < planes.count; shift += planes.width[p++]) {
+      const int width = planes.width[p], from = bit_of(width, vector);
+      const unsigned mask = (1u << width) - 1u;
+      const std::uint8_t* line = plane + vector / (8 / width) * kLine;
+      for (int place = 0; place < kLine; ++place) fields[place] |= (line[place] >> from & mask) << shift;
+      plane += width * kLine;
+    }
     for (int place = 0; place < kLine; ++place)
-      out[vector * kLine + place] =
-          static_cast<std::int8_t>(static_cast<int>(get(bits, superblock, vector, place)) - offset);
+      out[place] = static_cast<std::int8_t>(static_cast<int>(fields[place]) - offset);
+  }
 }
 
 }  // namespace speechq::engine

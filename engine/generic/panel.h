@@ -69,7 +69,8 @@ int panel_bits(const Matrix& matrix);
 // Fills `out` (bytes() of the result) from the packed codes of a model file.
 Panels pack_panels(const Matrix& matrix, std::int64_t parts, std::uint8_t* out);
 
-// The codes of the eight vectors of a superblock: out[vector * 64 + row * 4 + column % 4].
-void unpack_superblock(int bits, const std::uint8_t* superblock, std::int8_t* out);
+// The codes of a superblock, or of its first vectors alone: out[vector * 64 + row * 4 + column % 4], all 512
+// of `out` there (groups are always unpacked whole).
+void unpack_superblock(int bits, const std::uint8_t* superblock, std::int8_t* out, int vectors = 8);
 
 }  // namespace speechq::engine

@@ -46,7 +46,10 @@ void Depthwise::unpack(std::int64_t tile, Taps& taps) const {
         std::memcpy(taps.values + at, rows + k * panels_.stride(), kRows * 4);
         continue;
       }
-      if (k % kDepth == 0) unpack_superblock(panels_.bits, rows + k / kDepth * panels_.stride(), superblock);
+      if (k % kDepth == 0) {
+        const auto left = static_cast<int>(std::min<std::int64_t>(panels_.columns - k, kDepth));
+        unpack_superblock(panels_.bits, rows + k / kDepth * panels_.stride(), superblock, (left + 3) / 4);
+      }
       for (int row = 0; row < kRows; ++row) {
         const std::int8_t code = superblock[(k % kDepth) / 4 * kLine + row * 4 + k % 4];
         taps.codes[at + row] = code;
