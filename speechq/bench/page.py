@@ -40,7 +40,9 @@ figure .narrow {{ display: none; }}
 figcaption {{ font: .9rem/1.5 var(--sans); color: var(--muted); margin-top: .7rem; }}
 figcaption b {{ color: var(--ink); font-weight: 600; }}
 .table figcaption {{ margin: 0 0 .7rem; }}
-@media (min-width: 60rem) {{ body > .table {{ margin-inline: calc((44.5rem - min(100vw - 3rem, 76rem)) / 2); }} }}
+@media (min-width: 60rem) {{
+  body > .table {{ margin-inline: calc((44.5rem - min(100vw - 3rem, 76rem)) / 2); }}
+}}
 table {{ border-collapse: collapse; font: .875rem/1.4 var(--sans); font-variant-numeric: tabular-nums;
   min-width: 100%; border-bottom: 1px solid var(--muted); }}
 th, td {{ padding: .36rem 0 .36rem 1.1rem; text-align: right; white-space: nowrap; vertical-align: baseline;
