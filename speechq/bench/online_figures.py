@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechq.bench import plots
-from speechq.bench.axes import legend
+from speechq.bench.axes import legend, plain
 from speechq.bench.plots import DASHES, MARKERS, SERIES, colour, new_figure
 from speechq.files import write_text
 
@@ -72,7 +72,10 @@ def _misses(found: Mapping[str, Any]) -> Figure:
         if round(row["threshold"] * 100) % 20 == 0:
             axes.annotate(f"{row['threshold']:.1f}", (a, b), textcoords="offset points", xytext=(6, 4))
     axes.set_xscale("symlog", linthresh=0.1)
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.3 * max(*x, 0.1))
+    ticks = [tick for tick in (0, 0.1, 1, 10, 100, 1000) if tick <= 1.3 * max(*x, 0.1)]
+    axes.set_xticks(ticks, [plain(tick) for tick in ticks])
+    axes.minorticks_off()
     axes.set_ylim(0, 100)
     axes.set_xlabel("false alarms per hour and keyword")
     axes.set_ylabel("misses, % of occurrences")
