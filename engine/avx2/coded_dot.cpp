@@ -2,9 +2,7 @@
 // table of 16 bytes, in which one instruction looks up one half of 16 rows each of two groups.
 #include <immintrin.h>
 
-#include <utility>
-
-#include "generic/dot.h"
+#include "generic/coded_tiles.h"
 
 namespace speechq::engine::avx2 {
 namespace {
@@ -13,15 +11,6 @@ namespace {
 
 // Superblocks whose sums fit 16 bits: two times two values of at most 128, from two groups.
 constexpr std::int64_t kNarrow = 32;
-
-struct Task {
-  const std::uint8_t* rows;
-  std::int64_t next, depth;  // from a superblock to the next; superblocks
-  const std::int32_t* words;
-  std::int64_t step;  // from a column to the next
-  std::int32_t* out;
-  std::int64_t column_stride;
-};
 
 // The inputs of two groups, each followed by its complement.
 SPEECHQ_INLINE __m256i table_of(const std::int32_t* words) {
@@ -38,7 +27,7 @@ SPEECHQ_INLINE __m256i widened(__m256i sums, __m256i narrow) {
 
 // Sixteen rows times C columns.
 template <int C>
-void tile(const Task& a) {
+void tile(const CodedTask& a) {
   const __m256i ones = _mm256_set1_epi8(1), half = _mm256_set1_epi8(15);
   const __m256i last_out = _mm256_setr_epi64x(-1, 0x00ffffffffffffff, -1, 0x00ffffffffffffff);
   __m256i acc[C][2];
@@ -80,20 +69,7 @@ void tile(const Task& a) {
 }  // namespace
 
 void coded_dot(const Rows& rows, const PackedInput& x, std::int32_t* out, Place place) {
-  for (int block = 0; block < rows.count; ++block) {
-    Task a{rows.first + block * rows.block_stride, rows.stride,        rows.depth_blocks(), x.words, x.step,
-           out + block * place.block_stride,       place.column_stride};
-    int columns = x.count;
-    const auto step = [&](auto size) {
-      tile<size.value>(a);
-      a.words += size.value * a.step;
-      a.out += size.value * a.column_stride;
-      columns -= size.value;
-    };
-    while (columns >= 4) step(std::integral_constant<int, 4>{});
-    if (columns >= 2) step(std::integral_constant<int, 2>{});
-    if (columns == 1) step(std::integral_constant<int, 1>{});
-  }
+  coded_tiles(rows, x, out, place, [](auto size, const CodedTask& a) { tile<size.value>(a); });
 }
 
 }  // namespace speechq::engine::avx2

@@ -2,9 +2,7 @@
 // bytes, in which one instruction looks up one half of 16 rows.
 #include <arm_neon.h>
 
-#include <utility>
-
-#include "generic/dot.h"
+#include "generic/coded_tiles.h"
 
 namespace speechq::engine::neon {
 namespace {
@@ -14,15 +12,6 @@ namespace {
 // Superblocks whose sums fit 16 bits: four groups with two values of at most 128 each.
 constexpr std::int64_t kNarrow = 16;
 
-struct Task {
-  const std::uint8_t* rows;
-  std::int64_t next, depth;  // from a superblock to the next; superblocks
-  const std::int32_t* words;
-  std::int64_t step;  // from a column to the next
-  std::int32_t* out;
-  std::int64_t column_stride;
-};
-
 // The inputs of a group, followed by their complements.
 SPEECHQ_INLINE int8x16_t table_of(const std::int32_t* words) {
   const int8x8_t x = vreinterpret_s8_s32(vld1_s32(words));
@@ -31,7 +20,7 @@ SPEECHQ_INLINE int8x16_t table_of(const std::int32_t* words) {
 
 // Sixteen rows times C columns.
 template <int C>
-void tile(const Task& a) {
+void tile(const CodedTask& a) {
   const int8x16_t last_out = vsetq_lane_s8(0, vdupq_n_s8(-1), 15);
   int32x4_t acc[C][4];
   const auto* negatives = reinterpret_cast<const std::int32_t*>(a.rows + a.depth * a.next);
@@ -72,20 +61,7 @@ void tile(const Task& a) {
 }  // namespace
 
 void coded_dot(const Rows& rows, const PackedInput& x, std::int32_t* out, Place place) {
-  for (int block = 0; block < rows.count; ++block) {
-    Task a{rows.first + block * rows.block_stride, rows.stride,        rows.depth_blocks(), x.words, x.step,
-           out + block * place.block_stride,       place.column_stride};
-    int columns = x.count;
-    const auto step = [&](auto size) {
-      tile<size.value>(a);
-      a.words += size.value * a.step;
-      a.out += size.value * a.column_stride;
-      columns -= size.value;
-    };
-    while (columns >= 4) step(std::integral_constant<int, 4>{});
-    if (columns >= 2) step(std::integral_constant<int, 2>{});
-    if (columns == 1) step(std::integral_constant<int, 1>{});
-  }
+  coded_tiles(rows, x, out, place, [](auto size, const CodedTask& a) { tile<size.value>(a); });
 }
 
 }  // namespace speechq::engine::neon

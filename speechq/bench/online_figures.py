@@ -72,8 +72,9 @@ def _misses(found: Mapping[str, Any]) -> Figure:
         if round(row["threshold"] * 100) % 20 == 0:
             axes.annotate(f"{row['threshold']:.1f}", (a, b), textcoords="offset points", xytext=(6, 4))
     axes.set_xscale("symlog", linthresh=0.1)
-    axes.set_xlim(0, 1.3 * max(*x, 0.1))
-    ticks = [tick for tick in (0, 0.1, 1, 10, 100, 1000) if tick <= 1.3 * max(*x, 0.1)]
+    right = 1.3 * max(*x, 0.1)
+    axes.set_xlim(0, right)
+    ticks = [tick for tick in (0, 0.1, 1, 10, 100, 1000) if tick <= right]
     axes.set_xticks(ticks, [plain(tick) for tick in ticks])
     axes.minorticks_off()
     axes.set_ylim(0, 100)
