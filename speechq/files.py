@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from speechq.errors import WriteError
+
+
+def sha256(path: Path) -> str:
+    """What tells the content of a file from any other, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @contextmanager

@@ -70,6 +70,7 @@ _PATHS = (
     ("data", "options", "room_folder"),
     ("lm", "texts"),
     ("lm", "char", "recipe"),
+    ("train", "start"),
     ("retrain", "kd", "teacher"),
     ("transfer", "teacher"),
     ("lm", "char", "models"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
@@ -40,6 +41,9 @@ class LoopConfig(Section):
     )
     checkpoint_seconds: float = Field(60.0, gt=0.0, description="seconds between checkpoints within an epoch")
     seed: Seed = 1
+    start: Path | None = Field(
+        None, description="a checkpoint of a float network to begin from; its output only if the units agree"
+    )
 
 
 class TrainConfig(LoopConfig):
@@ -124,6 +128,8 @@ class EvaluateConfig(Section):
 
 def check_retraining(train: LoopConfig, retrain: FixedPointConfig) -> None:
     """The keys that differ in retraining are checked before anything is trained."""
+    if "start" in retrain.train:
+        raise ValueError("retrain.train.start: retraining begins from the float network of the recipe")
     try:
         type(train).model_validate(train.model_dump() | retrain.train)
     except ValidationError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +15,7 @@ from speechq.config import TuneConfig
 from speechq.data.manifest import read_manifest
 from speechq.data.word_labels import with_word_labels
 from speechq.errors import ConfigError
+from speechq.files import sha256
 from speechq.lm.calibrate import fit_calibration, fit_times
 from speechq.lm.speech import frame_seconds, log_probs_of
 from speechq.lm.tune import START, DevSet, Round, Tuned, Weights, tune, tuned_names
@@ -116,8 +116,7 @@ def tune_folder(folder: Path, manifest: Path, config: TuneConfig, *, beam: int |
         [with_word_labels(utterance).times for utterance in utterances],
         frame_seconds(model),
     )
-    digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
-    facts = {"manifest": manifest.name, "manifest_sha256": digest, "seed": config.seed}
+    facts = {"manifest": manifest.name, "manifest_sha256": sha256(manifest), "seed": config.seed}
     settings, found = tune_model(files, model.units, speech, config, beam=beam, provenance=facts)
     write_settings(folder / SETTINGS, settings)
     return found

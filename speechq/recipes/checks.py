@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechq.config import CharLmConfig, FixedPointConfig, LanguageRecipe, Recipe
+from speechq.config import CharLmConfig, FixedPointConfig, LanguageRecipe, LoopConfig, Recipe
 from speechq.errors import ConfigError
 from speechq.methods import parse_method
 from speechq.recipes.plan import check_schemes, named_models, packed_model, planned_models
@@ -15,6 +15,7 @@ def check_recipe(recipe: Recipe) -> None:
     """ConfigError for a scheme, a network or a file of the recipe that is not there."""
     check_schemes(recipe)
     check_teacher(recipe.retrain, "retrain")
+    check_start(recipe.train, "train")
     models = planned_models(recipe)
     for name in recipe.decoders.models if recipe.decoders.use else ():
         named_models(models, name, "decoders.models")
@@ -28,6 +29,13 @@ def check_language_recipe(recipe: LanguageRecipe) -> None:
     """The same for the recipe of a language model."""
     check_schemes(recipe)
     check_teacher(recipe.retrain, "retrain")
+    check_start(recipe.train, "train")
+
+
+def check_start(train: LoopConfig, key: str) -> None:
+    """ConfigError if training begins from a checkpoint and it is not there."""
+    if train.start is not None and not train.start.is_file():
+        raise ConfigError(f"{key}.start: {train.start}: no such checkpoint")
 
 
 def check_teacher(retrain: FixedPointConfig, key: str) -> None:
@@ -57,6 +65,7 @@ def _check_char(char: CharLmConfig, names: Sequence[str]) -> None:
     if char.models is None:
         check_schemes(char, "lm.char.retrain.schemes")
         check_teacher(char.retrain, "lm.char.retrain")
+        check_start(char.train, "lm.char.train")
         models = planned_models(char)
     else:
         models = [packed_model(path) for path in packed_models(char.models)]

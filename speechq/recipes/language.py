@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from speechq.config import (
     load_language_recipe,
 )
 from speechq.errors import ConfigError
-from speechq.files import write_json
+from speechq.files import sha256, write_json
 from speechq.lm.score import score_text
 from speechq.lm.symbols import Text, read_text
 from speechq.nn.language import make_language_model
@@ -106,7 +105,7 @@ class LanguageRun(Networks):
         if transfer is None:
             return []
         texts = [self._contents[name] for name in data.train] if transfer.tokens is None else []
-        teacher = hashlib.sha256(teacher_of(transfer).read_bytes()).hexdigest()
+        teacher = sha256(teacher_of(transfer))
         drawn = [transfer.tokens, transfer.temperature, train.rows, train.parts, train.seed]
         return [teacher, data.alphabet, texts, *drawn]
 
@@ -130,7 +129,7 @@ class LanguageRun(Networks):
         transfer = self.recipe.transfer
         learned = data.train if transfer is None or transfer.tokens is None else ()
         names = dict.fromkeys([*learned, data.dev, data.test])
-        return {name: hashlib.sha256(self._file(name).read_bytes()).hexdigest() for name in names}
+        return {name: sha256(self._file(name)) for name in names}
 
     def data_key(self) -> list[Any]:
         data = self.recipe.data

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from speechq.config import LanguageRecipe, LmConfig, TextConfig, digest
 from speechq.errors import DataError
-from speechq.files import replacing, write_text
+from speechq.files import replacing, sha256, write_text
 from speechq.lm.arpa import write_arpa
 from speechq.lm.binary import write_binary
 from speechq.lm.corpus import read_blocks, read_corpus
@@ -59,7 +58,7 @@ class LanguageModels:
     def text_key(self) -> str:
         """What the text depends on."""
         check_texts(self.config.texts)
-        contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self.config.texts]
+        contents = [sha256(path) for path in self.config.texts]
         data = self.corpus.recipe.data
         splits = [data.train, data.dev, data.test]
         own = [self.config.transcripts] + (["corpus"] if self.config.corpus_text else [])
@@ -170,7 +169,7 @@ class LanguageModels:
         assert self.config.char.models is not None
         found = [packed_model(path) for path in packed_models(self.config.char.models)]
         path = self.config.char.models / f"{named_models(found, name, 'decoders.char_lms')[0].name}.sqm"
-        return CharLm(path, hashlib.sha256(path.read_bytes()).hexdigest())
+        return CharLm(path, sha256(path))
 
     def require_char(self, lm: CharLm) -> None:
         """ConfigError unless a character model that the stage ``lm`` makes is there and up to date."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from speechq.config import LanguageRecipe, LoopConfig, ModelConfig, Recipe, digest
+from speechq.files import sha256
 from speechq.methods import TECHNIQUES, parse_method
 from speechq.nn.stack import Network
 from speechq.progress import say
@@ -19,6 +19,7 @@ from speechq.recipes.plan import Model, planned_models
 from speechq.recipes.provenance import run_facts
 from speechq.recipes.work import Work
 from speechq.train import distributed
+from speechq.train.begin import begin_from
 from speechq.train.checkpoint import NetworkInfo, load_network, save_checkpoint
 from speechq.train.job import Job
 from speechq.train.loop import Trainer
@@ -80,7 +81,8 @@ class Networks(ABC):
         recipe = self.recipe
         if model.start is None:
             settings = recipe.train.model_copy(update={"seed": model.seed})
-            return digest("train-1", *self.data_key(), _shape(recipe.model), _lasting(settings))
+            more = [] if settings.start is None else [sha256(settings.start)]
+            return digest("train-1", *self.data_key(), _shape(recipe.model), _lasting(settings), *more)
         start = self._start(model)
         settings = retrain_settings(recipe.train, recipe.retrain, model.seed)
         own = recipe.retrain.model_dump(
@@ -99,7 +101,7 @@ class Networks(ABC):
                 sections.append(self.train_key(self._base(model)))
             else:
                 check_teacher(self.recipe.retrain, "retrain")
-                sections.append(hashlib.sha256(path.read_bytes()).hexdigest())
+                sections.append(sha256(path))
         return sections
 
     def _base(self, model: Model) -> Model:
@@ -130,6 +132,8 @@ class Networks(ABC):
             shape = f"{recipe.model.layers} x {recipe.model.hidden} {recipe.model.cell}"
             say(f"{model.name}: {network.weight_count():,} weights, {shape}")
             settings = recipe.train.model_copy(update={"seed": model.seed})
+            if settings.start is not None:
+                begin_from(settings.start, network, info)
             self.fit(model.name, folder, network, info, settings, (), keep_best=True)
             return
         start = self._start(model)
@@ -210,4 +214,4 @@ def _shape(model: ModelConfig) -> dict[str, Any]:
 
 def _lasting(settings: LoopConfig) -> dict[str, Any]:
     """Training settings that change the result."""
-    return settings.model_dump(mode="json", exclude={"checkpoint_seconds", "workers"})
+    return settings.model_dump(mode="json", exclude={"checkpoint_seconds", "workers", "start"})

@@ -28,6 +28,7 @@ def test_the_recipes_that_come_along_pass(name: str) -> None:
         (("lm.char.retrain.schemes=[w1a8]",), "lm.char.retrain.schemes: .*w1: expected"),
         (("lm.texts=[nowhere.txt]",), "nowhere.txt: there is no such text"),
         (("lm.char.models=nowhere",), "nowhere: lm.char.models: has no packed models"),
+        (("train.start=nowhere.ckpt",), "train.start: .*nowhere.ckpt: no such checkpoint"),
         (
             ("retrain.methods=[adaptive+kd]", "retrain.kd.teacher=nowhere.ckpt"),
             "retrain.kd.teacher: .*nowhere.ckpt: no such checkpoint",
