@@ -24,14 +24,18 @@ class StudyConfig(Section):
     methods: tuple[str, ...] = Field(
         (
             "adaptive",
+            "fixed",
             "lsq",
             "adaptive+kd",
+            "adaptive+seqkd",
             "adaptive+speq",
             "adaptive+swa",
             "adaptive+sqwa",
             "adaptive+ssgd",
             "adaptive+sam",
             "adaptive+msqe",
+            "adaptive+prune",
+            "adaptive+sparse",
             "adaptive+kd+sqwa",
             "adaptive+kd+ssgd",
             "adaptive+speq+sqwa",

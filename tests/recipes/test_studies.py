@@ -108,6 +108,18 @@ def test_methods_are_compared_and_the_recipes_networks_reused(work: Path) -> Non
     }
 
 
+def test_methods_that_do_not_go_with_the_scheme_are_left_out(
+    work: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chosen = "study.methods=[adaptive, adaptive+sparse]", "study.methods_scheme=w4a8", "study.seeds=[1]"
+    run_study("methods", work, assignments=chosen)
+    assert {p.method for p in points_of(work, "methods")} == {"float", "float+", "adaptive"}
+    assert "adaptive+sparse is left out: sparse weights have at most 2 bits" in capfd.readouterr().err
+    with pytest.raises(ConfigError, match=r"study\.methods: none goes with the recipe and w4a8"):
+        run_study("methods", work, assignments=("study.methods=[adaptive+sparse]", *chosen[1:]))
+    run_study("methods", work)
+
+
 def test_the_other_studies_and_the_page(work: Path) -> None:
     one = ("study.seeds=[1]",)
     run_study("capacity", work, assignments=one)
