@@ -8,7 +8,7 @@ namespace speechq::engine {
 
 std::int64_t stored_bytes(const Matrix& matrix, std::int64_t parts) {
   const Panels panels{panel_bits(matrix), parts, matrix.rows / parts, matrix.columns, nullptr};
-  return static_cast<std::int64_t>(aligned_size(static_cast<std::size_t>(panels.bytes())));
+  return static_cast<std::int64_t>(aligned_size(static_cast<std::size_t>(panels.bytes()), kPage));
 }
 
 Affine::Affine(const Matrix& matrix, std::int64_t parts, const Grid& input, const std::vector<float>* bias,

@@ -93,13 +93,15 @@ class LayerRunner {
   virtual Signal run(const Signal& x, Block& block) const = 0;
 };
 
-// Where the packed weights of a network go, piece by piece.
+// Where the packed weights of a network go, piece by piece. A matrix begins with a page, since the processor
+// does not fetch ahead over a page's end: measured, 64 bytes off make 8-bit products of one column a fifth
+// slower.
 class WeightStore {
  public:
-  explicit WeightStore(std::size_t bytes) : buffer_(bytes) { buffer_.use_large_pages(); }
+  explicit WeightStore(std::size_t bytes) : buffer_(bytes, kPage) { buffer_.use_large_pages(); }
   std::uint8_t* take(std::int64_t bytes) {
     std::uint8_t* piece = static_cast<std::uint8_t*>(buffer_.data()) + used_;
-    used_ += aligned_size(static_cast<std::size_t>(bytes));
+    used_ += aligned_size(static_cast<std::size_t>(bytes), kPage);
     return piece;
   }
   std::size_t size() const { return buffer_.size(); }
