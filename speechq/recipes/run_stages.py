@@ -18,18 +18,19 @@ TOGETHER = ("train", "retrain")
 
 def run_stages(run: Networks, stages: Sequence[str]) -> None:
     """Call the methods of ``run`` that ``stages`` name, and keep the resolved recipe beside their results."""
-    if distributed.is_first():
-        save_recipe(run.recipe, run.folder)
-    for stage in stages:
+    with run.work.alone():
         if distributed.is_first():
-            with distributed.alone():
-                if stage in TOGETHER:
-                    run.load()
-                else:
-                    getattr(run, stage)()
-        distributed.barrier()
-        if stage in TOGETHER:
-            getattr(run, stage)()
+            save_recipe(run.recipe, run.folder)
+        for stage in stages:
+            if distributed.is_first():
+                with distributed.alone():
+                    if stage in TOGETHER:
+                        run.load()
+                    else:
+                        getattr(run, stage)()
+            distributed.barrier()
+            if stage in TOGETHER:
+                getattr(run, stage)()
 
 
 def save_recipe(recipe: Recipe | LanguageRecipe, folder: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,26 @@ class Work:
     """A work folder. Every unit of work has a folder in it, with a stamp of what made it."""
 
     folder: Path
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Within, no other run works in the folder; ConfigError if one does already.
+
+        The system gives the lock back when its process ends, however that ends. Of the processes of
+        ``torchrun`` the first holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("ab") as file:
+            if distributed.is_first():
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise ConfigError(
+                        f"{self.folder}: another speechq is at work in this folder; wait, or take another"
+                    ) from None
+                except OSError:
+                    pass  # a file system without locks
+            yield
 
     def unit(
         self,

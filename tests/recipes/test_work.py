@@ -35,6 +35,19 @@ def test_a_unit_is_made_once_per_key(tmp_path: Path) -> None:
         assert work.is_done("train/x", key)
 
 
+def test_two_runs_do_not_work_in_one_folder(tmp_path: Path) -> None:
+    with Work(tmp_path).alone():
+        with (
+            pytest.raises(ConfigError, match="another speechq is at work in this folder"),
+            Work(tmp_path).alone(),
+        ):
+            pass
+        with Work(tmp_path / "inner").alone():
+            pass
+    with Work(tmp_path).alone():
+        pass
+
+
 def test_another_key_clears_the_folder_and_the_same_goes_on(tmp_path: Path) -> None:
     work = Work(tmp_path)
 

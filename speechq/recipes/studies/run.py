@@ -34,5 +34,6 @@ def run_study(name: str, work: Path, *, data: Path | None = None, assignments: t
         raise ConfigError(f"{work}: no work folder of a recipe; make it with speechq run RECIPE_DIR")
     recipe = load_work_recipe(work, assignments, data)
     base: Networks = LanguageRun(recipe, work) if isinstance(recipe, LanguageRecipe) else Run(recipe, work)
-    base.load()
-    STUDIES[name](Bench(base, name))
+    with base.work.alone():
+        base.load()
+        STUDIES[name](Bench(base, name))
