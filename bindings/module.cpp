@@ -9,6 +9,7 @@ NB_MODULE(_native, m) {
   speechq::bindings::bind_lstm(m);
   speechq::bindings::bind_measure(m);
   speechq::bindings::bind_qrnn(m);
+  speechq::bindings::bind_norm(m);
   speechq::bindings::bind_network(m);
   speechq::bindings::bind_ngram(m);
   speechq::bindings::bind_decoder(m);

@@ -26,6 +26,24 @@ def fake_quantize(x: _Array, steps: _Array, qmax: int, out: _Array, threads: int
 def fake_quantize_backward(
     x: _Array, steps: _Array, qmax: int, grad: _Array, grad_x: _Array, grad_steps: _Array, threads: int
 ) -> None: ...
+def norm_statistics(x: _Array, lengths: _Array, mean: _Array, variance: _Array, threads: int) -> None: ...
+def norm_apply(
+    x: _Array, lengths: _Array, mean: _Array, factor: _Array, shift: _Array, out: _Array, threads: int
+) -> None: ...
+def norm_gradient_sums(
+    x: _Array, lengths: _Array, mean: _Array, grad: _Array, total: _Array, along: _Array, threads: int
+) -> None: ...
+def norm_gradient(
+    x: _Array,
+    lengths: _Array,
+    mean: _Array,
+    factor: _Array,
+    level: _Array,
+    slope: _Array,
+    grad: _Array,
+    grad_x: _Array,
+    threads: int,
+) -> None: ...
 def sru_forward(
     u: _Array,
     x_skip: _Array,

@@ -282,9 +282,9 @@ void all(const Rows& rows, const PackedInput& x, std::int32_t* out, Place place)
     a.sums += x.count - 1;
     a.out += (x.count - 1) * place.column_stride;
     in_pieces<4>(rows.count, [&](auto blocks) {
-      if (a.row_bytes == Bits * kLine)
+      if (blocks.value == 1 || a.row_bytes == Bits * kLine)
         single<Bits, blocks.value, true>(a);
-      else
+      else if constexpr (blocks.value > 1)
         single<Bits, blocks.value, false>(a);
       advance(a, blocks.value);
     });

@@ -168,28 +168,28 @@ struct Steps {
   }
 };
 
-template <class Codes>
-SPEECHQ_INLINE float skip_value(Codes, const void* skip, int j, float step) {
-  if constexpr (Codes::value)
-    return static_cast<float>(static_cast<const std::int16_t*>(skip)[j]) * step;
-  else
-    return static_cast<const float*>(skip)[j];
+// The values at `skip`, where a step says that it holds codes; `out` [kTile] has room for them.
+const float* skip_values(const void* skip, float step, int units, float* out) {
+  if (step == 0) return static_cast<const float*>(skip);
+  values(static_cast<const std::int16_t*>(skip), units, step, out);
+  return out;
 }
 
 void sru(const SruTask& a) {
   const Steps steps(a);
   choose_flags(
-      [&](auto with_v, auto with_tanh, auto gates, auto cells, auto codes, auto skip_codes) {
+      [&](auto with_v, auto with_tanh, auto gates, auto cells, auto codes) {
         const Steps s = steps;
         const float* __restrict vf = a.v;
         const float* __restrict vr = a.v + a.stride;
         const float scale_x = a.scale_x, skip_step = a.skip_step;
+        alignas(kLine) float room[kTile];
         for (int n = 0; n < a.columns; ++n) {
           const float* __restrict u0 = a.u + static_cast<std::int64_t>(n) * 3 * kTile;
           const float* __restrict u1 = u0 + kTile;
           const float* __restrict u2 = u1 + kTile;
           float* __restrict cell = a.column[n].c;
-          const void* __restrict skip = a.column[n].skip;
+          const float* __restrict skip = skip_values(a.column[n].skip, skip_step, a.units, room);
           void* __restrict h = a.column[n].h;
           SPEECHQ_VECTORIZE
           for (int j = 0; j < a.units; ++j) {
@@ -205,11 +205,11 @@ void sru(const SruTask& a) {
             float g = now;
             if constexpr (with_tanh.value) g = s.tanh(gates, now);
             cell[j] = now;
-            s.put(codes, h, j, r * g + (1.0f - r) * (scale_x * skip_value(skip_codes, skip, j, skip_step)));
+            s.put(codes, h, j, r * g + (1.0f - r) * (scale_x * skip[j]));
           }
         }
       },
-      a.v != nullptr, a.tanh, a.gate.on(), a.cell.on(), a.h.on(), a.skip_step != 0);
+      a.v != nullptr, a.tanh, a.gate.on(), a.cell.on(), a.h.on());
 }
 
 void lstm(const LstmTask& a) {
@@ -256,20 +256,20 @@ void lstm(const LstmTask& a) {
 void residual(const CellTask& a) {
   const Steps steps(a);
   choose_flags(
-      [&](auto codes, auto skip_codes) {
+      [&](auto codes) {
         const Steps s = steps;
         const float skip_step = a.skip_step;
+        alignas(kLine) float room[kTile];
         for (int n = 0; n < a.columns; ++n) {
           const float* __restrict u = a.u + static_cast<std::int64_t>(n) * kTile;
           const float* __restrict o = a.column[n].inner;
-          const void* __restrict skip = a.column[n].skip;
+          const float* __restrict skip = skip_values(a.column[n].skip, skip_step, a.units, room);
           void* __restrict h = a.column[n].h;
           SPEECHQ_VECTORIZE
-          for (int j = 0; j < a.units; ++j)
-            s.put(codes, h, j, o[j] * (u[j] + skip_value(skip_codes, skip, j, skip_step)));
+          for (int j = 0; j < a.units; ++j) s.put(codes, h, j, o[j] * (u[j] + skip[j]));
         }
       },
-      a.h.on(), a.skip_step != 0);
+      a.h.on());
 }
 
 void qrnn(const QrnnTask& a) {
@@ -299,13 +299,15 @@ void qrnn(const QrnnTask& a) {
 void isru(const CellTask& a) {
   const Steps steps(a);
   choose_flags(
-      [&](auto with_skip, auto skip_codes, auto gates, auto cells, auto codes) {
+      [&](auto with_skip, auto gates, auto cells, auto codes) {
         const Steps s = steps;
         const float skip_step = a.skip_step;
+        alignas(kLine) float room[kTile];
         for (int n = 0; n < a.columns; ++n) {
           const float* __restrict u = a.u + static_cast<std::int64_t>(n) * 4 * kTile;
           float* __restrict cell = a.column[n].c;
-          const void* __restrict skip = a.column[n].skip;
+          const float* __restrict skip = nullptr;
+          if constexpr (with_skip.value) skip = skip_values(a.column[n].skip, skip_step, a.units, room);
           void* __restrict h = a.column[n].h;
           SPEECHQ_VECTORIZE
           for (int j = 0; j < a.units; ++j) {
@@ -314,12 +316,12 @@ void isru(const CellTask& a) {
             const float now = s.cell_of(cells, f * cell[j] + i * u[j]);
             cell[j] = now;
             float y = o * s.tanh(gates, now);
-            if constexpr (with_skip.value) y = y + (1.0f - o) * skip_value(skip_codes, skip, j, skip_step);
+            if constexpr (with_skip.value) y = y + (1.0f - o) * skip[j];
             s.put(codes, h, j, y);
           }
         }
       },
-      a.column[0].skip != nullptr, a.skip_step != 0, a.gate.on(), a.cell.on(), a.h.on());
+      a.column[0].skip != nullptr, a.gate.on(), a.cell.on(), a.h.on());
 }
 
 // Natural logarithm of x >= 1, as docs/fixed-point.md writes it.

@@ -124,7 +124,7 @@ def training_batch(
     rng = np.random.default_rng(seed)
     frames = []
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(rng.integers(2**62)))
+        torch.default_generator.manual_seed(int(rng.integers(2**62)))
         for item in items:
             version = int(rng.integers(len(dataset.stores)))
             offset = int(rng.integers(dataset.features.stride)) if augment.shift else 0

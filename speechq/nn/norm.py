@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from speechq.nn.recurrence.shapes import row_lengths
+from speechq.quant.signal import ready, use_native
+
 
 class MaskedBatchNorm(nn.Module):
     """Normalizes ``[T, B, features]`` over the valid frames of all rows.
@@ -32,13 +35,11 @@ class MaskedBatchNorm(nn.Module):
     def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         """Normalized values, same shape; padded frames hold no meaning and are left to the caller."""
         if self.training and not self.frozen:
-            index = torch.arange(values.shape[0], device=values.device)
-            mask = (index[:, None] < lengths[None, :]).unsqueeze(-1).to(values.dtype)
-            output, mean, variance = _Normalize.apply(values, self.gain, self.shift, mask, self.eps)  # type: ignore[no-untyped-call]
+            output, mean, variance = normalize(values, lengths, self.gain, self.shift, self.eps)
             with torch.no_grad():
                 self.mean.lerp_(mean, self.momentum)
                 self.variance.lerp_(variance, self.momentum)
-            return output  # type: ignore[no-any-return]
+            return output
         factor = self.gain * torch.rsqrt(self.variance + self.eps)
         return torch.addcmul(self.shift - self.mean * factor, values, factor)
 
@@ -49,33 +50,58 @@ class MaskedBatchNorm(nn.Module):
         return factor, self.shift - self.mean * factor
 
 
-class _Normalize(torch.autograd.Function):
-    """Normalization by the statistics of the batch in few passes over memory (Ioffe and Szegedy, 1502.03167).
+def normalize(
+    values: Tensor, lengths: Tensor, gain: Tensor, shift: Tensor, eps: float, *, reference: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``gain * (values - mean) / sqrt(variance + eps) + shift`` by the statistics of the valid frames, and
+    those (Ioffe and Szegedy, 1502.03167).
 
-    The sums run over ``[T, B]``; ``mask`` [T, B, 1] is 1 for valid frames.
+    ``values`` [T, B, features]; ``lengths`` [B]; ``gain``, ``shift``, mean and variance [features]. Gradients
+    do not flow into mean and variance. ``reference``: in plain PyTorch, as on a GPU.
     """
+    if use_native(values, reference):
+        counts = row_lengths(lengths, values.shape[1])
+        return _Normalize.apply(values, gain, shift, counts, eps)  # type: ignore[no-untyped-call,no-any-return]
+    index = torch.arange(values.shape[0], device=values.device)
+    mask = (index[:, None] < lengths[None, :].to(values.device)).unsqueeze(-1).to(values.dtype)
+    count = mask.sum().clamp(min=1.0)
+    mean = (values * mask).sum((0, 1)) / count
+    centred = (values - mean) * mask
+    variance = centred.square().sum((0, 1)) / count
+    output = torch.addcmul(shift, centred, gain * torch.rsqrt(variance + eps))
+    return output, mean.detach(), variance.detach()
+
+
+class _Normalize(torch.autograd.Function):
+    """The same in C++, in few passes over memory."""
 
     @staticmethod
     def forward(
-        ctx: Any, values: Tensor, gain: Tensor, shift: Tensor, mask: Tensor, eps: float
+        ctx: Any, values: Tensor, gain: Tensor, shift: Tensor, counts: Tensor, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        count = mask.sum().clamp(min=1.0)
-        centred = values * mask
-        mean = centred.sum((0, 1)) / count
-        centred.sub_(mean).mul_(mask)
-        variance = centred.square().sum((0, 1)) / count
+        from speechq import _native
+
+        x, threads = ready(values), torch.get_num_threads()
+        mean, variance = torch.empty_like(gain), torch.empty_like(gain)
+        _native.norm_statistics(x, counts, mean, variance, threads)
         inverse = torch.rsqrt(variance + eps)
-        ctx.save_for_backward(centred, mask, gain, inverse, count)
+        out = torch.empty_like(x)
+        _native.norm_apply(x, counts, mean, gain * inverse, ready(shift), out, threads)
+        ctx.save_for_backward(x, counts, mean, inverse, gain)
         ctx.mark_non_differentiable(mean, variance)
-        return torch.addcmul(shift, centred, gain * inverse), mean, variance
+        return out, mean, variance
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, _mean: Tensor, _variance: Tensor) -> tuple[Tensor | None, ...]:
-        centred, mask, gain, inverse, count = ctx.saved_tensors
-        grad = grad * mask
-        grad_shift = grad.sum((0, 1))
-        along = (grad * centred).sum((0, 1)) * inverse
+        from speechq import _native
+
+        x, counts, mean, inverse, gain = ctx.saved_tensors
+        grad, threads = ready(grad), torch.get_num_threads()
+        grad_shift, along, grad_x = torch.empty_like(mean), torch.empty_like(mean), torch.empty_like(x)
+        _native.norm_gradient_sums(x, counts, mean, grad, grad_shift, along, threads)
         # d/dx of gain * (x - mean) / deviation, mean and deviation depending on all valid x
-        grad.addcmul_(centred, along * inverse / -count).sub_(grad_shift / count).mul_(gain * inverse)
-        return grad.mul_(mask), along, grad_shift, None, None
+        frames = counts.sum().clamp(min=1).to(mean.dtype)
+        level, slope = grad_shift / frames, along * inverse.square() / frames
+        _native.norm_gradient(x, counts, mean, gain * inverse, level, slope, grad, grad_x, threads)
+        return grad_x, along * inverse, grad_shift, None, None

@@ -173,7 +173,11 @@ class Trainer(Generic[B]):
         own = [row for row in rows if row % distributed.world() == distributed.rank()]
         fresh = job.fresh(batch, seed)
         # Masks of dropout and zoneout come from torch's generator, the same in all passes of a step.
-        torch.manual_seed(int(np.random.default_rng([*seed, 2, distributed.rank()]).integers(2**62)))
+        # torch.manual_seed would seed every kind of device and note the stack for each, which takes its time.
+        drawn = int(np.random.default_rng([*seed, 2, distributed.rank()]).integers(2**62))
+        torch.default_generator.manual_seed(drawn)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed_all(drawn)
         loss = torch.zeros((), device=self.device)
         self.optimizer.zero_grad()
         if own:

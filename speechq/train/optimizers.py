@@ -73,7 +73,8 @@ def make_optimizer(config: LoopConfig, model: nn.Module) -> torch.optim.Optimize
         {"params": matrices, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+    fused = all(p.device.type == "cpu" for _, p in named)  # one pass over memory; on a GPU torch knows best
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=fused or None)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:

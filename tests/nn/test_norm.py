@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from networks import CELLS, batch, network, packed, quantized, rows_of
 from torch.nn import functional
 
-from speechq.nn.norm import MaskedBatchNorm
+from speechq import _native
+from speechq.nn.norm import MaskedBatchNorm, normalize
 from speechq.quant.reference import forward
 
 
@@ -41,6 +44,50 @@ def test_equals_torch_on_full_rows_in_both_modes() -> None:
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
     running = functional.batch_norm(flat, norm.mean, norm.variance, norm.gain, norm.shift, eps=norm.eps)
     torch.testing.assert_close(norm.eval()(x, lengths), running.view_as(x), rtol=1e-5, atol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lengths=st.lists(st.integers(0, 90), min_size=1, max_size=5),
+    features=st.integers(1, 40),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_native_norm_equals_plain_torch(lengths: list[int], features: int, seed: int) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    frames, rows = max(1, *lengths), torch.tensor(lengths)
+    x = torch.randn(frames, len(lengths), features, generator=rng, dtype=torch.float64) * 3 + 1
+    weight = torch.randn(x.shape, generator=rng, dtype=torch.float64)
+    weight *= (torch.arange(frames)[:, None] < rows)[..., None]
+    vectors = [torch.randn(features, generator=rng, dtype=torch.float64) for _ in range(2)]
+
+    def outcome(reference: bool) -> list[torch.Tensor]:
+        inputs = [tensor.clone().requires_grad_() for tensor in (x, *vectors)]
+        out, mean, variance = normalize(inputs[0], rows, *inputs[1:], 1e-5, reference=reference)
+        return [out, mean, variance, *torch.autograd.grad((out * weight).sum(), inputs)]
+
+    plain, before = outcome(True), torch.get_num_threads()
+    try:
+        for isa in _native.available_isas():
+            for threads in (1, 2):
+                _native.set_isa(isa)
+                torch.set_num_threads(threads)
+                for ours, theirs in zip(outcome(False), plain, strict=True):
+                    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+    finally:
+        torch.set_num_threads(before)
+        _native.set_isa(_native.available_isas()[-1])
+
+
+def test_gradients_of_the_native_norm() -> None:
+    torch.manual_seed(3)
+    x = torch.randn(6, 3, 4, dtype=torch.float64, requires_grad=True)
+    gain, shift = (torch.randn(4, dtype=torch.float64, requires_grad=True) for _ in range(2))
+
+    def valid(*inputs: torch.Tensor) -> torch.Tensor:
+        out, _, _ = normalize(inputs[0], torch.tensor([6, 4, 1]), inputs[1], inputs[2], 1e-3)
+        return torch.cat([out[:6, 0], out[:4, 1], out[:1, 2]])
+
+    assert torch.autograd.gradcheck(valid, (x, gain, shift))
 
 
 def test_frozen_norm_keeps_its_statistics_in_training() -> None:
