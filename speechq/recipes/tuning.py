@@ -36,6 +36,11 @@ class Decoding:
     char_lm: CharLm | None
 
     @property
+    def kind(self) -> tuple[bool, bool]:
+        """What takes part beside the acoustic network: an n-gram, a character model."""
+        return self.ngram, self.char_lm is not None
+
+    @property
     def unit(self) -> str:
         """The unit of work that makes its model folder."""
         return f"tune/{self.model.name}.{self.name}"
@@ -62,10 +67,10 @@ def planned(run: Run) -> list[Decoding]:
 
 
 def tune_all(run: Run) -> None:
-    """Tune every decoder. The first network's weights are where the search for the others begins."""
-    first: dict[str, Decoding] = {}
+    """Tune every decoder. The weights of the first of a kind are where the search for the others begins."""
+    first: dict[tuple[bool, bool], Decoding] = {}
     for decoding in run.decodings:
-        start = first.setdefault(decoding.name, decoding)
+        start = first.setdefault(decoding.kind, decoding)
 
         def make(folder: Path, d: Decoding = decoding, s: Decoding = start) -> None:
             _tune(run, d, None if s is d else read_settings(run.folder / s.unit / SETTINGS), folder)
@@ -84,7 +89,7 @@ def tune_key(run: Run, decoding: Decoding) -> str:
         keys.append(decoding.char_lm.key)
     if run.corpus.pronunciations is not None:
         keys.append(run.language.lexicon_key)
-    start = next(one for one in run.decodings if one.name == decoding.name)
+    start = next(one for one in run.decodings if one.kind == decoding.kind)
     if start != decoding:
         keys.append(tune_key(run, start))
     return digest("tune-1", keys, run.recipe.tune, run.recipe.decoders.beam, decoding.name)

@@ -24,5 +24,5 @@ def test_the_demo_retrains_a_network_for_integer_mode() -> None:
     recipe = load_recipe(DEMO)
     check_schemes(recipe)
     models = {model.name: model for model in planned_models(recipe)}
-    found = models["w8a8_gate=a8_cell=a16-adaptive-s1"]
-    assert (found.scheme, found.start) == ("w8a8,gate=a8,cell=a16", "float-s1")
+    found = models["w4a8_gate=a8_cell=a16-adaptive-s1"]
+    assert (found.scheme, found.start) == ("w4a8,gate=a8,cell=a16", "float-s1")
