@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from speechq.files import sha256
 from speechq.methods import TECHNIQUES, parse_method
 from speechq.nn.stack import Network
 from speechq.progress import say
-from speechq.recipes.checks import check_teacher
+from speechq.recipes.checks import check_start, check_teacher
 from speechq.recipes.plan import Model, planned_models
 from speechq.recipes.provenance import run_facts
 from speechq.recipes.work import Work
@@ -81,8 +82,8 @@ class Networks(ABC):
         recipe = self.recipe
         if model.start is None:
             settings = recipe.train.model_copy(update={"seed": model.seed})
-            more = [] if settings.start is None else [sha256(settings.start)]
-            return digest("train-1", *self.data_key(), _shape(recipe.model), _lasting(settings), *more)
+            shape = _shape(recipe.model)
+            return digest("train-1", *self.data_key(), shape, _lasting(settings), *self._begun_from)
         start = self._start(model)
         settings = retrain_settings(recipe.train, recipe.retrain, model.seed)
         own = recipe.retrain.model_dump(
@@ -91,6 +92,14 @@ class Networks(ABC):
         key = self.train_key(start)
         more = self._technique_key(model)
         return digest("retrain-1", key, _lasting(settings), model.scheme, model.method, own, *more)
+
+    @cached_property
+    def _begun_from(self) -> list[str]:
+        """What tells the checkpoint that training begins from; nothing without one. Read once: every key of
+        the recipe depends on it."""
+        start = self.recipe.train.start
+        check_start(self.recipe.train, "train")
+        return [] if start is None else [sha256(start)]
 
     def _technique_key(self, model: Model) -> list[Any]:
         """What a network depends on by the techniques of its method."""

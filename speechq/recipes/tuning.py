@@ -68,15 +68,19 @@ def planned(run: Run) -> list[Decoding]:
 
 def tune_all(run: Run) -> None:
     """Tune every decoder. The weights of the first of a kind are where the search for the others begins."""
-    first: dict[tuple[bool, bool], Decoding] = {}
     for decoding in run.decodings:
-        start = first.setdefault(decoding.kind, decoding)
+        start = _first(run, decoding)
 
         def make(folder: Path, d: Decoding = decoding, s: Decoding = start) -> None:
             _tune(run, d, None if s is d else read_settings(run.folder / s.unit / SETTINGS), folder)
 
         outputs = [run.folder / decoding.unit / name for name in (ACOUSTIC, SETTINGS)]
         run.work.unit(decoding.unit, tune_key(run, decoding), make, outputs)
+
+
+def _first(run: Run, decoding: Decoding) -> Decoding:
+    """The first beam search of its kind."""
+    return next(one for one in run.decodings if one.kind == decoding.kind)
 
 
 def tune_key(run: Run, decoding: Decoding) -> str:
@@ -89,7 +93,7 @@ def tune_key(run: Run, decoding: Decoding) -> str:
         keys.append(decoding.char_lm.key)
     if run.corpus.pronunciations is not None:
         keys.append(run.language.lexicon_key)
-    start = next(one for one in run.decodings if one.kind == decoding.kind)
+    start = _first(run, decoding)
     if start != decoding:
         keys.append(tune_key(run, start))
     return digest("tune-1", keys, run.recipe.tune, run.recipe.decoders.beam, decoding.name)

@@ -26,10 +26,10 @@ def begin_from(path: Path, network: Network, info: NetworkInfo) -> None:
     same_units = source.units == info.units
     if info.features is None and not same_units:
         raise ConfigError(f"train.start: {path}: reads other characters; expected {info.units.symbols}")
-    given = trained.state_dict()
-    if not same_units:
-        given = {name: value for name, value in given.items() if not name.startswith("out.")}
-    own = {name: value for name, value in network.state_dict().items() if same_units or name[:4] != "out."}
+    given, own = (
+        {name: value for name, value in one.state_dict().items() if same_units or not name.startswith("out.")}
+        for one in (trained, network)
+    )
     for name in sorted(given.keys() | own.keys()):
         there, here = (list(one[name].shape) if name in one else "absent" for one in (given, own))
         if there != here:

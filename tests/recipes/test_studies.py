@@ -146,6 +146,7 @@ def test_the_other_studies_and_the_page(work: Path) -> None:
     groups = ("l0.in", "l0.skip", "l1.in", "out")
     assert schemes == {"float", found["chosen"]} | {f"float,{g}=w{b}" for g in groups for b in (2, 4)}
     run_study("landscape", work, assignments=one)
+    run_study("methods", work, assignments=one)
     for name in ("sensitivity", "capacity", "depth-width", "landscape"):
         assert "<svg" in write_figure(work, name).read_text()
     page = write_report(work).read_text()
