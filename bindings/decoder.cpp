@@ -118,13 +118,14 @@ std::shared_ptr<Decoder> make_decoder(const std::string& kind, std::vector<std::
                                       const std::optional<Pairs>& lexicon, std::shared_ptr<Ngram> ngram,
                                       std::shared_ptr<CharLm> char_lm, const Boosts& hotwords, int beam,
                                       double beam_threshold, int depth, double symbol_threshold,
-                                      double ngram_weight, double char_lm_weight, double word_bonus,
-                                      double char_bonus, double oov_penalty) {
+                                      double ngram_weight, double char_lm_weight, double known_char_lm_weight,
+                                      double word_bonus, double char_bonus, double oov_penalty) {
   decoders::UnitKind unit_kind = decoders::UnitKind::characters;
   if (kind == "phones") unit_kind = decoders::UnitKind::phones;
   if (kind == "pieces") unit_kind = decoders::UnitKind::pieces;
-  const decoders::Options options{beam,           beam_threshold, depth,      symbol_threshold, ngram_weight,
-                                  char_lm_weight, word_bonus,     char_bonus, oov_penalty};
+  const decoders::Options options{
+      beam,           beam_threshold,       depth,      symbol_threshold, ngram_weight,
+      char_lm_weight, known_char_lm_weight, word_bonus, char_bonus,       oov_penalty};
   nb::gil_scoped_release release;
   std::vector<decoders::LexiconEntry> words;
   if (lexicon)
@@ -135,8 +136,8 @@ std::shared_ptr<Decoder> make_decoder(const std::string& kind, std::vector<std::
                                    lexicon ? &words : nullptr, std::move(ngram), std::move(char_lm), phrases);
 }
 
-// What Python gets of a hypothesis: (text, [(word, start, end, confidence)], score, acoustic, char_lm, ngram,
-// [(unit, frame)])
+// What Python gets of a hypothesis: (text, [(word, start, end, confidence)], score, acoustic, char_lm,
+// known_char_lm, ngram, [(unit, frame)])
 nb::list as_python(const std::vector<Hypothesis>& hypotheses) {
   nb::list result;
   for (const Hypothesis& h : hypotheses) {
@@ -144,7 +145,8 @@ nb::list as_python(const std::vector<Hypothesis>& hypotheses) {
     for (const decoders::Word& word : h.words)
       words.append(nb::make_tuple(word.text, word.start, word.end, word.confidence));
     for (const decoders::TimedUnit& unit : h.units) units.append(nb::make_tuple(unit.unit, unit.frame));
-    result.append(nb::make_tuple(h.text, words, h.score, h.acoustic, h.char_lm, h.ngram, units));
+    result.append(
+        nb::make_tuple(h.text, words, h.score, h.acoustic, h.char_lm, h.known_char_lm, h.ngram, units));
   }
   return result;
 }
@@ -205,7 +207,8 @@ void bind_decoder(nb::module_& m) {
   m.def("make_decoder", &make_decoder, nb::arg("kind"), nb::arg("symbols"), nb::arg("lexicon").none(),
         nb::arg("ngram").none(), nb::arg("char_lm").none(), nb::arg("hotwords"), nb::arg("beam"),
         nb::arg("beam_threshold"), nb::arg("depth"), nb::arg("symbol_threshold"), nb::arg("ngram_weight"),
-        nb::arg("char_lm_weight"), nb::arg("word_bonus"), nb::arg("char_bonus"), nb::arg("oov_penalty"));
+        nb::arg("char_lm_weight"), nb::arg("known_char_lm_weight"), nb::arg("word_bonus"),
+        nb::arg("char_bonus"), nb::arg("oov_penalty"));
 
   nb::class_<PythonStream>(m, "DecoderStream")
       .def("__init__", [](PythonStream* self,

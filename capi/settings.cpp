@@ -35,6 +35,7 @@ constexpr NumberOption kNumbers[] = {
     {"symbol_threshold", nullptr, &Options::symbol_threshold},
     {"ngram_weight", nullptr, &Options::ngram_weight},
     {"char_lm_weight", nullptr, &Options::char_lm_weight},
+    {"known_char_lm_weight", nullptr, &Options::known_char_lm_weight},
     {"word_bonus", nullptr, &Options::word_bonus},
     {"char_bonus", nullptr, &Options::char_bonus},
     {"oov_penalty", nullptr, &Options::oov_penalty},
@@ -173,8 +174,8 @@ void apply(const std::string& key, const std::string& value, Settings& settings)
     throw invalid(
         "'" + key +
         "' is no option; expected ngram, char_lm, lexicon, hotword, beam, beam_threshold, depth, "
-        "symbol_threshold, ngram_weight, char_lm_weight, word_bonus, char_bonus, oov_penalty, n_best, "
-        "mode, block or threads");
+        "symbol_threshold, ngram_weight, char_lm_weight, known_char_lm_weight, word_bonus, char_bonus, "
+        "oov_penalty, n_best, mode, block or threads");
   }
 }
 

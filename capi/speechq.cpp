@@ -201,7 +201,7 @@ speechq_status speechq_result_times(const speechq_result* result, double* start,
 speechq_status speechq_result_scores(const speechq_result* result, speechq_scores* scores) {
   return guarded([&] {
     const auto& from = given(result, "result")->result.hypothesis;
-    *given(scores, "scores") = {from.score, from.acoustic, from.char_lm, from.ngram};
+    *given(scores, "scores") = {from.score, from.acoustic, from.char_lm, from.known_char_lm, from.ngram};
   });
 }
 

@@ -65,8 +65,9 @@ typedef struct speechq_option {
  *
  *   ngram, char_lm, lexicon   files that take the place of the folder's; an empty value leaves those out
  *   hotword                   a phrase, or a phrase with its boost: "BLACK WIDOW:8" (5 without)
- *   beam, beam_threshold, depth, symbol_threshold, ngram_weight, char_lm_weight, word_bonus, char_bonus,
- *   oov_penalty               numbers; docs/decoder.md says what they do
+ *   beam, beam_threshold, depth, symbol_threshold, ngram_weight, char_lm_weight, known_char_lm_weight,
+ *   word_bonus, char_bonus, oov_penalty
+ *                             numbers; docs/decoder.md says what they do
  *   n_best                    texts of a result, 1 or more (1); more than 1 is a beam search
  *   mode                      "hybrid" or "integer" arithmetic (docs/fixed-point.md)
  *   block                     frames per reading of the weights, 1 to 64 (16); the text does not depend on it
@@ -178,7 +179,7 @@ SPEECHQ_API speechq_status speechq_result_times(const speechq_result* result, do
 typedef struct speechq_scores {
   double total;    /* natural logs; docs/decoder.md says of what */
   double acoustic; /* without language models */
-  double char_lm, ngram;
+  double char_lm, known_char_lm, ngram;
 } speechq_scores;
 
 SPEECHQ_API speechq_status speechq_result_scores(const speechq_result* result, speechq_scores* scores);

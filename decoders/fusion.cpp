@@ -19,10 +19,11 @@ void check(const Options& options) {
   demand(options.depth >= 1, "depth must be at least 1");
   demand(options.beam_threshold > 0, "beam_threshold must be above 0");
   demand(options.symbol_threshold < 0, "symbol_threshold must be below 0");
-  for (const double weight : {options.ngram_weight, options.char_lm_weight, options.word_bonus,
-                              options.char_bonus, options.oov_penalty})
+  for (const double weight : {options.ngram_weight, options.char_lm_weight, options.known_char_lm_weight,
+                              options.word_bonus, options.char_bonus, options.oov_penalty})
     demand(std::isfinite(weight), "weights, bonuses and the penalty must be finite numbers");
-  demand(options.ngram_weight >= 0 && options.char_lm_weight >= 0, "weights must not be negative");
+  demand(options.ngram_weight >= 0 && options.char_lm_weight >= 0 && options.known_char_lm_weight >= 0,
+         "weights must not be negative");
 }
 
 }  // namespace
@@ -148,10 +149,10 @@ Fusion::Most Fusion::most(const Text& text) const {
   const double unknown = ngram_ ? options_.oov_penalty : 0.0,
                unit = options_.char_bonus + hotwords_.most(text.hot);
   const double pending = char_lm_ ? text.pending + std::max(unknown, 0.0) : std::max(text.pending, unknown);
-  // The open word as it may close: known, at most 0, or unknown.
+  // The open word as it may close: known, with an n-gram score of at most 0, or unknown.
   const bool listed = vocabulary_ && text.word != Trie::kNone && !trie_.values(text.word).empty();
   double closed = unknown + (char_lm_ ? options_.char_lm_weight * text.word_chars : 0.0);
-  if (listed && ngram_) closed = std::max(closed, 0.0);
+  if (listed && ngram_) closed = std::max(closed, options_.known_char_lm_weight * text.word_chars);
   if (!listed && closed_) closed = -std::numeric_limits<double>::infinity();
   return {text.settled + unit + pending,
           text.settled + unit + options_.word_bonus + closed + std::max(unknown, 0.0)};
@@ -182,14 +183,14 @@ void Fusion::closings(const Text& text, std::vector<Closing>& found) const {
 
 // end: the character model's score of the unit that ends the word and belongs to it.
 void Fusion::close(Text& text, const Closing& closing, double end) const {
+  const double chars = text.word_chars + end;  // 0 without a character model
   if (closing.known) {
     text.ngram += closing.ngram;
-    text.settled += options_.ngram_weight * closing.ngram;
+    text.known_char_lm += chars;
+    text.settled += options_.ngram_weight * closing.ngram + options_.known_char_lm_weight * chars;
   } else {
-    if (char_lm_) {
-      text.char_lm += text.word_chars + end;
-      text.settled += options_.char_lm_weight * (text.word_chars + end);
-    }
+    text.char_lm += chars;
+    text.settled += options_.char_lm_weight * chars;
     if (ngram_) text.settled += options_.oov_penalty;
   }
   if (ngram_) text.before = closing.after;

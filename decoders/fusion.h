@@ -31,9 +31,10 @@ struct Running {
 
 // The scores of a prefix and what its continuation depends on.
 struct Text : Running {
-  double char_lm = 0;  // unweighted, the share of the character model in settled
-  double ngram = 0;    // unweighted, the share of the n-gram in settled
-  bool open = false;   // within a word
+  // Unweighted, what is in settled of the character model, of the same on words that the n-gram knows, and of
+  // the n-gram.
+  double char_lm = 0, known_char_lm = 0, ngram = 0;
+  bool open = false;  // within a word
   Ngram::Context before{};
 };
 

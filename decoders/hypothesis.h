@@ -23,8 +23,9 @@ struct TimedUnit {
 struct Hypothesis {
   std::string text;
   std::vector<Word> words;
-  // score = acoustic + char_lm_weight * char_lm + ngram_weight * ngram + bonuses + penalties + hotwords
-  double score = 0, acoustic = 0, char_lm = 0, ngram = 0;
+  // score = acoustic + char_lm_weight * char_lm + known_char_lm_weight * known_char_lm
+  //         + ngram_weight * ngram + bonuses + penalties + hotwords
+  double score = 0, acoustic = 0, char_lm = 0, known_char_lm = 0, ngram = 0;
   std::vector<TimedUnit> units;
 };
 

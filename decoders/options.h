@@ -13,9 +13,10 @@ struct Options {
       -10;  // units less likely than the frame's likeliest symbol by more do not extend a prefix
   double ngram_weight = 1;
   double char_lm_weight = 1;
-  double word_bonus = 0;     // per word
-  double char_bonus = 0;     // per unit, separators included
-  double oov_penalty = -10;  // added for a word that the n-gram does not know
+  double known_char_lm_weight = 0;  // of words that the n-gram knows, beside its own score
+  double word_bonus = 0;            // per word
+  double char_bonus = 0;            // per unit, separators included
+  double oov_penalty = -10;         // added for a word that the n-gram does not know
 };
 
 struct LexiconEntry {

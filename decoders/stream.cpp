@@ -190,6 +190,7 @@ std::vector<Hypothesis> Stream::best(int count) {
     hypothesis.score = last.score;
     hypothesis.acoustic = last.acoustic;
     hypothesis.char_lm = last.whole.char_lm;
+    hypothesis.known_char_lm = last.whole.known_char_lm;
     hypothesis.ngram = last.whole.ngram;
     for (const PathUnit& unit : path) hypothesis.units.push_back({unit.unit, unit.frame});
     hypotheses.push_back(std::move(hypothesis));

@@ -261,6 +261,7 @@ def make_decoder(
     symbol_threshold: float,
     ngram_weight: float,
     char_lm_weight: float,
+    known_char_lm_weight: float,
     word_bonus: float,
     char_bonus: float,
     oov_penalty: float,

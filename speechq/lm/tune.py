@@ -23,15 +23,18 @@ Weights = dict[str, float]
 # What is searched, and where: weights of natural logs, bonuses in natural logs.
 RANGES = {
     "char_lm_weight": (0.0, 2.0),
+    "known_char_lm_weight": (0.0, 1.0),
     "ngram_weight": (0.0, 3.0),
     "char_bonus": (-1.0, 3.0),
-    "word_bonus": (-3.0, 5.0),
+    "word_bonus": (-6.0, 5.0),
     "oov_penalty": (-20.0, 0.0),
 }
 OF_CHAR_LM = ("char_lm_weight", "char_bonus")
 OF_NGRAM = ("ngram_weight", "word_bonus", "oov_penalty")
+OF_BOTH = ("known_char_lm_weight",)
 START: Weights = {
     "char_lm_weight": 0.5,
+    "known_char_lm_weight": 0.0,
     "ngram_weight": 0.7,
     "char_bonus": 0.0,
     "word_bonus": 0.0,
@@ -90,7 +93,8 @@ class _List:
 
 def tuned_names(ngram: bool, char_lm: bool) -> tuple[str, ...]:
     """The options that matter to a decoder with these models."""
-    return (*(OF_CHAR_LM if char_lm else ()), *(OF_NGRAM if ngram else ()))
+    both = OF_BOTH if ngram and char_lm else ()
+    return (*(OF_CHAR_LM if char_lm else ()), *both, *(OF_NGRAM if ngram else ()))
 
 
 def tune(
@@ -166,6 +170,7 @@ def _features(hypothesis: Hypothesis, known: Callable[[str], bool]) -> list[floa
     return [
         hypothesis.acoustic,
         hypothesis.char_lm,
+        hypothesis.known_char_lm,
         hypothesis.ngram,
         float(len(hypothesis.alignment)),
         float(len(words)),

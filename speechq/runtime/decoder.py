@@ -39,9 +39,10 @@ class Word:
 class Hypothesis:
     """A text and what it is worth.
 
-    ``score`` is ``acoustic + char_lm_weight * char_lm + ngram_weight * ngram``, with bonuses, penalties and
-    hotwords; ``char_lm`` and ``ngram`` are of what the respective model scored. ``alignment`` has the frame
-    of each unit's peak.
+    ``score`` is ``acoustic + char_lm_weight * char_lm + known_char_lm_weight * known_char_lm +
+    ngram_weight * ngram``, with bonuses, penalties and hotwords. ``ngram`` is of the words that the n-gram
+    knows, ``known_char_lm`` what the character model gives the same words, ``char_lm`` what it gives the
+    others. ``alignment`` has the frame of each unit's peak.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Hypothesis:
     score: float
     acoustic: float
     char_lm: float
+    known_char_lm: float
     ngram: float
     alignment: tuple[tuple[int, int], ...]  # (unit, frame)
 
@@ -104,8 +106,10 @@ class BeamDecoder:
     ``beam`` prefixes are kept per frame, none worse than the best by more than ``beam_threshold``; at most
     ``depth`` units stay undecided behind the best prefix. Units whose log-probability is below the frame's
     highest by more than ``-symbol_threshold`` do not extend prefixes. ``word_bonus`` is per word,
-    ``char_bonus`` per unit, ``oov_penalty`` (negative) per word that the n-gram does not know. With the
-    weight 0 a character model is left out, and an n-gram gives only its vocabulary.
+    ``char_bonus`` per unit, ``oov_penalty`` (negative) per word that the n-gram does not know. The n-gram's
+    score of a word that it knows replaces the character model's, or is added to it times
+    ``known_char_lm_weight``. With ``char_lm_weight`` 0 a character model is left out; with ``ngram_weight`` 0
+    an n-gram gives only its vocabulary.
 
     Raises ConfigError for options that are not valid, DataError for a lexicon or hotword that does not fit
     the units, ModelError for a language model that cannot be read and a character model with other units.
@@ -124,6 +128,7 @@ class BeamDecoder:
         symbol_threshold: float = -10.0,
         ngram_weight: float = 1.0,
         char_lm_weight: float = 1.0,
+        known_char_lm_weight: float = 0.0,
         word_bonus: float = 0.0,
         char_bonus: float = 0.0,
         oov_penalty: float = -10.0,
@@ -139,6 +144,7 @@ class BeamDecoder:
             "symbol_threshold": symbol_threshold,
             "ngram_weight": ngram_weight,
             "char_lm_weight": char_lm_weight,
+            "known_char_lm_weight": known_char_lm_weight,
             "word_bonus": word_bonus,
             "char_bonus": char_bonus,
             "oov_penalty": oov_penalty,
@@ -297,7 +303,14 @@ def _check_options(options: Mapping[str, Any]) -> None:
 
 
 def _hypothesis(value: Any) -> Hypothesis:
-    text, words, score, acoustic, char_lm, ngram, units = value
+    text, words, score, acoustic, char_lm, known_char_lm, ngram, units = value
     return Hypothesis(
-        text, tuple(Word(*word) for word in words), score, acoustic, char_lm, ngram, tuple(units)
+        text,
+        tuple(Word(*word) for word in words),
+        score,
+        acoustic,
+        char_lm,
+        known_char_lm,
+        ngram,
+        tuple(units),
     )

@@ -34,6 +34,7 @@ class DecoderOptions(Section):
     symbol_threshold: Number | None = Field(None, lt=0)
     ngram_weight: Number | None = Field(None, ge=0)
     char_lm_weight: Number | None = Field(None, ge=0)
+    known_char_lm_weight: Number | None = Field(None, ge=0)
     word_bonus: Number | None = None
     char_bonus: Number | None = None
     oov_penalty: Number | None = None

@@ -122,7 +122,7 @@ class GreedyStream:
         word = self._open_word()
         words = (*segment.words, word) if word is not None else tuple(segment.words)
         alignment = tuple((label.unit, label.frame) for label in segment.labels)
-        return [Hypothesis(self.stable_text, words, segment.score, segment.score, 0.0, 0.0, alignment)]
+        return [Hypothesis(self.stable_text, words, segment.score, segment.score, 0.0, 0.0, 0.0, alignment)]
 
     def finish(self, n_best: int = 1) -> list[Hypothesis]:
         """End the segment and give its text; a label that sounds on is not said again in the next."""

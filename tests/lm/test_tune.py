@@ -45,6 +45,20 @@ def noisy(text: str, rng: np.random.Generator, noise: float) -> np.ndarray:
     return (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).astype(np.float32)
 
 
+class Counting:
+    """A character model whose scores depend on how many units came before."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        chances = rng.dirichlet(np.ones(len(UNITS)), size=100)
+        self.rows = np.log(chances).astype(np.float32)
+
+    def start(self) -> tuple[int, np.ndarray]:
+        return 0, self.rows[0]
+
+    def advance(self, states: list[int], units: list[int]) -> tuple[list[int], np.ndarray]:
+        return [state + 1 for state in states], self.rows[[state + 1 for state in states]]
+
+
 def dev_set(count: int, noise: float, seed: int = 1) -> DevSet:
     rng = np.random.default_rng(seed)
     texts = [" ".join(rng.choice(["AB", "BA"], rng.integers(1, 6))) for _ in range(count)]
@@ -85,11 +99,10 @@ def test_only_what_a_decoder_has_is_tuned() -> None:
 def test_scores_are_linear_in_the_features(arpa: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     known = _native.Ngram(str(arpa)).__contains__
-    weights = {name: float(rng.uniform(*RANGES[name])) for name in OF_NGRAM}
-    weights["char_bonus"] = float(rng.uniform(*RANGES["char_bonus"]))
+    weights = {name: float(rng.uniform(*RANGES[name])) for name in RANGES}
     text = " ".join(rng.choice(WORDS, rng.integers(1, 4)))
-    decoder = BeamDecoder(UNITS, ngram=arpa, beam=32, **weights)
-    row = [1.0, *(weights.get(name, 0.0) for name in RANGES)]
+    decoder = BeamDecoder(UNITS, ngram=arpa, char_lm=Counting(rng), beam=32, **weights)
+    row = [1.0, *weights.values()]
     for found in decoder.decode(noisy(text, rng, 1.5)):
         assert np.dot(row, _features(found, known)) == pytest.approx(found.score, abs=1e-4)
 

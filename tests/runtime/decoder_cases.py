@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from decoder_reference import MARKER
+from decoder_reference import MARKER, Scored
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
@@ -41,9 +41,9 @@ def log_of_path(path: list[int], symbols: int, peak: float) -> np.ndarray:
     return np.log(probs).astype(np.float32)
 
 
-def agrees(found: list[Hypothesis], expected: list[tuple[str, float, float, float, float]]) -> None:
+def agrees(found: list[Hypothesis], expected: list[Scored]) -> None:
     """The same texts with the same scores."""
-    scores = {h.text: (h.score, h.acoustic, h.char_lm, h.ngram) for h in found}
+    scores = {h.text: (h.score, h.acoustic, h.char_lm, h.known_char_lm, h.ngram) for h in found}
     assert set(scores) == {text for text, *_ in expected}
     for text, *values in expected:
         np.testing.assert_allclose(scores[text], values, rtol=1e-6, atol=1e-5, err_msg=text)

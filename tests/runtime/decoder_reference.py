@@ -14,6 +14,7 @@ import numpy as np
 
 MARKER = "\u2581"
 Units = tuple[int, ...]
+Scored = tuple[str, float, float, float, float, float]  # text, score, acoustic, char_lm, known_char_lm, ngram
 
 
 def random_log_probs(rng: np.random.Generator, frames: int, symbols: int, scale: float = 2.0) -> np.ndarray:
@@ -79,6 +80,7 @@ class Reference:
     hotwords: Mapping[str, float] = field(default_factory=dict)
     ngram_weight: float = 1.0
     char_lm_weight: float = 1.0
+    known_char_lm_weight: float = 0.0
     word_bonus: float = 0.0
     char_bonus: float = 0.0
     oov_penalty: float = -10.0
@@ -90,9 +92,9 @@ class Reference:
         marked = self.kind == "pieces" and any(s.startswith(MARKER) and s != MARKER for s in self.symbols)
         self.by_lexicon = self.lexicon is not None and not self.separator and not marked
 
-    def decode(self, log_probs: np.ndarray) -> list[tuple[str, float, float, float, float]]:
-        """(text, score, acoustic, char_lm, ngram) of all possible texts, best first."""
-        best: dict[str, tuple[str, float, float, float, float]] = {}
+    def decode(self, log_probs: np.ndarray) -> list[Scored]:
+        """All possible texts, best first."""
+        best: dict[str, Scored] = {}
         for units, acoustic in self.acoustics(log_probs).items():
             for parse in self.parses(units):
                 text = " ".join(parse.words)
@@ -177,6 +179,7 @@ class Reference:
             end = begin + len(word) + 1
             if self.ngram is not None and word in self.ngram:
                 value += self.ngram_weight * math.log(10) * scores[i][0]
+                value += self.known_char_lm_weight * sum(chars[begin:end])
             else:
                 value += self.char_lm_weight * sum(chars[begin:end])
                 value += self.oov_penalty if self.ngram is not None else 0.0
@@ -204,33 +207,33 @@ class Reference:
             return self.oov_penalty
         return self.ngram_weight * math.log(10) * self.ngram.score(word, bos=False, eos=False)
 
-    def score(self, units: Units, parse: Parse, acoustic: float) -> tuple[float, float, float, float]:
+    def score(self, units: Units, parse: Parse, acoustic: float) -> tuple[float, float, float, float, float]:
         scores = [] if self.ngram is None else list(self.ngram.full_scores(" ".join(parse.words)))
         known = [False] * len(parse.words) if self.ngram is None else [not oov for _, _, oov in scores[:-1]]
         ngram = math.log(10) * sum(
             log10 for (log10, _, _), counts in zip(scores, [*known, True], strict=False) if counts
         )
-        char_lm = 0.0
+        chars = {False: 0.0, True: 0.0}  # by whether the n-gram knows the word
         if self.char_lm is not None:
             rows = [self.char_lm.row(units[:i]) for i in range(len(units) + 1)]
             each = [float(rows[i][unit]) for i, unit in enumerate(units)]
             for (begin, end), is_known in zip(parse.spans, known, strict=True):
-                if not is_known:
-                    char_lm += sum(each[begin:end])
-                    if end == len(units):
-                        char_lm += float(rows[end][0])
-                    elif self.separator and units[end] == self.separator:
-                        char_lm += each[end]
+                chars[is_known] += sum(each[begin:end])
+                if end == len(units):
+                    chars[is_known] += float(rows[end][0])
+                elif self.separator and units[end] == self.separator:
+                    chars[is_known] += each[end]
             if not units and self.ngram is None:
-                char_lm += float(rows[0][0])
-        score = acoustic + self.char_lm_weight * char_lm + self.ngram_weight * ngram
+                chars[False] += float(rows[0][0])
+        score = acoustic + self.char_lm_weight * chars[False] + self.known_char_lm_weight * chars[True]
+        score += self.ngram_weight * ngram
         score += self.char_bonus * len(units) + self.word_bonus * len(parse.words)
         if self.ngram is not None:
             score += self.oov_penalty * known.count(False)
         for phrase, boost in self.hotwords.items():
             wanted = tuple(phrase.split())
             score += boost * sum(parse.words[i : i + len(wanted)] == wanted for i in range(len(parse.words)))
-        return score, acoustic, char_lm, ngram
+        return score, acoustic, chars[False], chars[True], ngram
 
 
 def beam_search(

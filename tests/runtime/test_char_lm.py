@@ -98,6 +98,7 @@ def test_the_engine_in_the_decoder_is_the_engine_behind_python(
         "beam_threshold": data.draw(st.floats(2, 15)),
         "depth": data.draw(st.integers(1, 20)),
         "char_lm_weight": data.draw(st.floats(0.125, 2)),
+        "known_char_lm_weight": data.draw(st.sampled_from([0.0, 0.375, 1.5])),
         "oov_penalty": data.draw(st.floats(-4, 2)),
         "char_bonus": data.draw(st.floats(-1, 2)),
     }
@@ -119,7 +120,8 @@ def test_an_unbounded_beam_is_the_sum_over_all_alignments(
 ) -> None:
     model, mode = packed
     log_probs = random_log_probs(np.random.default_rng(seed), frames, len(UNITS))
-    weights = {"char_lm_weight": alpha, "ngram_weight": 0.5, "oov_penalty": -1.0, "word_bonus": 0.5}
+    weights = {"char_lm_weight": alpha, "known_char_lm_weight": alpha / 4, "ngram_weight": 0.5}
+    weights |= {"oov_penalty": -1.0, "word_bonus": 0.5}
     decoder = BeamDecoder(
         UNITS, char_lm=CharModel(model, mode=mode), ngram=arpa if with_ngram else None, **weights, **EXACT
     )

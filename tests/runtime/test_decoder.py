@@ -58,6 +58,7 @@ def test_an_unbounded_beam_is_the_sum_over_all_alignments(
         "ngram_weight": gamma,
         "word_bonus": data.draw(signed),
         "char_bonus": data.draw(signed),
+        "known_char_lm_weight": data.draw(st.sampled_from([0.0, 0.3, 1.2])),
         "oov_penalty": data.draw(signed),
     }
     rng = np.random.default_rng(seed)
@@ -119,6 +120,7 @@ def test_a_narrow_beam_keeps_the_best_candidates(
         "ngram_weight": data.draw(st.floats(0, 2)),
         "word_bonus": data.draw(signed),
         "char_bonus": data.draw(signed),
+        "known_char_lm_weight": data.draw(st.sampled_from([0.0, 0.3, 1.2])),
         "oov_penalty": data.draw(signed),
     }
     char_lm = HistoryLm(4, seed % 7) if with_char_lm else None

@@ -48,6 +48,7 @@ def test_unknown_words_keep_the_score_of_the_character_model(arpa: Path) -> None
     a, end = list(kenlm.Model(str(arpa)).full_scores("bbb a"))[1:]
     assert best.ngram == pytest.approx(math.log(10) * (a[0] + end[0]), rel=1e-6)
     assert best.score == pytest.approx(best.acoustic + 0.5 * of_word + best.ngram - 2)
+    assert best.known_char_lm == pytest.approx(float(model.row(units)[2]) + float(model.row((*units, 2))[0]))
 
 
 def test_an_unfinished_word_of_a_lexicon_stays_out() -> None:
