@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from speechq.cli.arguments import NAMED_MODEL
 from speechq.errors import ConfigError
 
 HELP = """Measure: error rates of the networks of a work folder, the speed of the engine and of the decoder.
@@ -148,7 +149,7 @@ def decoder(
 
 @app.command()
 def spot(
-    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm) or a model folder."),
+    model: Path = NAMED_MODEL,
     manifest: Path = typer.Argument(..., metavar="MANIFEST", help="Utterances with their texts."),
     keywords: int = typer.Option(20, min=1, help="Keywords drawn from the transcripts."),
     seed: int = typer.Option(1, help="What they are drawn from."),
@@ -178,7 +179,7 @@ def spot(
 
 @app.command()
 def serve(
-    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm) or a model folder."),
+    model: Path = NAMED_MODEL,
     manifest: Path = typer.Argument(..., metavar="MANIFEST", help="What the clients say."),
     streams: str = typer.Option("1,25,50,100", help="Numbers of clients at a time."),
     seconds: float = typer.Option(20.0, min=1.0, help="How long each of them speaks."),
@@ -211,7 +212,7 @@ def serve(
 
 @app.command()
 def latency(
-    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm) or a model folder."),
+    model: Path = NAMED_MODEL,
     manifest: Path = typer.Argument(..., metavar="MANIFEST", help="Utterances to be recognized."),
     block: str = typer.Option("1,4,16", help="Frames per weight read: audio comes in pieces of so many."),
     depth: str = typer.Option("20,60", help="Units that the beam search may leave undecided."),
@@ -234,7 +235,7 @@ def latency(
 
 @app.command()
 def soak(
-    model: Path = typer.Argument(..., metavar="MODEL", help="A model file (.sqm) or a model folder."),
+    model: Path = NAMED_MODEL,
     manifest: Path = typer.Argument(..., metavar="MANIFEST", help="What is said, again and again."),
     hours: float = typer.Option(10.0, min=0.1, help="Hours of audio."),
     as_json: bool = typer.Option(False, "--json", help="Print a JSON list instead of a table."),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import typer
 
+from speechq.cli.arguments import MODEL
+
 HELP = """Show what a model file holds: layers, word lengths, sizes, units, features, where it came from.
 
 Of a model folder the same of its acoustic model, and which language models and weights go with it.
@@ -16,11 +18,7 @@ Example: **speechq info recipes/mixed/models/w4a8.sqm**
 
 
 def info(
-    model: Path | None = typer.Argument(
-        None,
-        metavar="[MODEL]",
-        help="A model file (.sqm) or a model folder; by default the one that comes along.",
-    ),
+    model: Path | None = MODEL,
     as_json: bool = typer.Option(False, "--json", help="Print a JSON object instead of tables."),
 ) -> None:
     from speechq.runtime.info import describe, describe_folder

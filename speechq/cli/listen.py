@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from speechq.cli.arguments import MODEL
+
 if TYPE_CHECKING:
     from speechq.runtime.microphone import FloatArray
     from speechq.runtime.recognizer import Recognizer
@@ -26,11 +28,7 @@ _METER = 20
 
 
 def listen(
-    model: Path | None = typer.Argument(
-        None,
-        metavar="[MODEL]",
-        help="A model file (.sqm) or a model folder; by default the one that comes along.",
-    ),
+    model: Path | None = MODEL,
     device: str | None = typer.Option(None, help="Name or number of the microphone."),
 ) -> None:
     from speechq.runtime.microphone import microphone

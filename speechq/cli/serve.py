@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from speechq.cli.arguments import MODEL
+
 HELP = """Serve a model: live audio over a WebSocket, files over HTTP, and a page for the microphone at /.
 
 Listens on this machine alone, unless told otherwise; then a token is needed. docs/server.md has the protocol.
@@ -16,11 +18,7 @@ Example: **speechq serve --port 8000**
 
 
 def serve(
-    model: Path | None = typer.Argument(
-        None,
-        metavar="[MODEL]",
-        help="A model file (.sqm) or a model folder; by default the one that comes along.",
-    ),
+    model: Path | None = MODEL,
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int = typer.Option(8000, min=0, max=65535, help="Port to listen on."),
     max_streams: int = typer.Option(100, min=1, help="Live streams and files at the same time."),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import typer
 
+from speechq.cli.arguments import MODEL_AND_RECORDINGS
+
 HELP = """Find keywords in recordings: a line per occurrence with file, start, end, score and keyword.
 
 Keywords are texts of one word or more; nothing is trained for them. A file that cannot be read is reported,
@@ -17,12 +19,7 @@ Example: **speechq spot --keyword "NEW YORK" --keyword BOSTON calls/**
 
 
 def spot(
-    paths: list[Path] = typer.Argument(
-        ...,
-        metavar="[MODEL] FILE...",
-        help="A model file (.sqm) or model folder, by default the one that comes along; recordings and "
-        "folders with them.",
-    ),
+    paths: list[Path] = MODEL_AND_RECORDINGS,
     keyword: list[str] = typer.Option(..., "--keyword", "-k", help="A word or phrase; may be repeated."),
     threshold: float = typer.Option(0.5, min=0.0, max=1.0, help="Least score, from 0 to 1."),
     as_json: bool = typer.Option(False, "--json", help="Print a JSON list instead of lines."),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from speechq.cli.arguments import MODEL_AND_RECORDINGS
+
 HELP = """Write down what is said in recordings: WAV, FLAC, OGG, MP3 or NIST SPHERE, of any rate.
 
 Folders are searched for recordings. Under torchrun each process does its share. A file that cannot be read is
@@ -16,12 +18,7 @@ Example: **speechq transcribe talk.flac interviews/ --format srt --output subtit
 
 
 def transcribe(
-    paths: list[Path] = typer.Argument(
-        ...,
-        metavar="[MODEL] FILE...",
-        help="A model file (.sqm) or model folder, by default the one that comes along; recordings and "
-        "folders with them.",
-    ),
+    paths: list[Path] = MODEL_AND_RECORDINGS,
     form: str = typer.Option("txt", "--format", help="txt, json, srt, vtt or ctm."),
     output: Path | None = typer.Option(
         None, "--output", "-o", help="Folder for a file per recording, instead of standard output."
