@@ -99,9 +99,10 @@ class LayerRunner {
 class WeightStore {
  public:
   explicit WeightStore(std::size_t bytes) : buffer_(bytes, kPage) { buffer_.use_large_pages(); }
+  // bytes: whole pages, as stored_bytes gives them.
   std::uint8_t* take(std::int64_t bytes) {
     std::uint8_t* piece = static_cast<std::uint8_t*>(buffer_.data()) + used_;
-    used_ += aligned_size(static_cast<std::size_t>(bytes), kPage);
+    used_ += static_cast<std::size_t>(bytes);
     return piece;
   }
   std::size_t size() const { return buffer_.size(); }
