@@ -18,7 +18,7 @@ from speechq.errors import ConfigError
 from speechq.files import sha256
 from speechq.lm.calibrate import fit_calibration, fit_times
 from speechq.lm.speech import frame_seconds, log_probs_of
-from speechq.lm.tune import START, DevSet, Round, Tuned, Weights, tune, tuned_names
+from speechq.lm.tune import DevSet, Round, Tuned, Weights, start_weights, tune, tuned_names
 from speechq.runtime.char_model import CharModel
 from speechq.runtime.decoder import BeamDecoder, WordNgram
 from speechq.runtime.decoder_settings import DecoderOptions, DecoderSettings, write_settings
@@ -65,7 +65,7 @@ def tune_model(
     begin = start or files.calibrated
     options = begin.options.model_copy(update={} if beam is None else {"beam": beam})
     given = options.given()
-    first: Weights = {name: float(given.get(name, START[name])) for name in names}
+    first: Weights = {name: float(given.get(name, at)) for name, at in start_weights(names).items()}
     ngram = None if files.ngram is None else WordNgram(files.ngram)
     char_lm = None if files.char_lm is None else CharModel(files.char_lm)
 

@@ -13,7 +13,7 @@ from speechq import _native
 from speechq.bench.results import Utterance
 from speechq.bench.words import calibration_error, recognized_words, reliability, time_errors
 from speechq.lm.calibrate import fit_calibration, fit_times
-from speechq.lm.tune import OF_NGRAM, RANGES, START, DevSet, _features, tune, tuned_names
+from speechq.lm.tune import OF_NGRAM, RANGES, DevSet, _features, start_weights, tune, tuned_names
 from speechq.runtime import BeamDecoder
 from speechq.runtime.decoder_settings import Calibration, logit
 from speechq.text.error_rates import matches, word_errors
@@ -67,7 +67,7 @@ def dev_set(count: int, noise: float, seed: int = 1) -> DevSet:
 
 def test_tuning_takes_weights_that_recognize_more(arpa: Path) -> None:
     dev = dev_set(40, 1.2)
-    start = {name: START[name] for name in OF_NGRAM} | {"ngram_weight": 0.0, "word_bonus": -3.0}
+    start = start_weights(OF_NGRAM) | {"ngram_weight": 0.0, "word_bonus": -3.0}
     known = _native.Ngram(str(arpa)).__contains__
 
     def decoder(weights: dict[str, float]) -> BeamDecoder:
@@ -91,6 +91,7 @@ def test_tuning_takes_weights_that_recognize_more(arpa: Path) -> None:
 
 def test_only_what_a_decoder_has_is_tuned() -> None:
     assert set(tuned_names(ngram=True, char_lm=True)) == set(RANGES)
+    assert set(start_weights(tuple(RANGES))) == set(RANGES)
     assert not set(tuned_names(ngram=True, char_lm=False)) & set(tuned_names(ngram=False, char_lm=True))
 
 
