@@ -32,14 +32,10 @@ RANGES = {
 OF_CHAR_LM = ("char_lm_weight", "char_bonus")
 OF_NGRAM = ("ngram_weight", "word_bonus", "oov_penalty")
 OF_BOTH = ("known_char_lm_weight",)
-_START: Weights = {
-    "char_lm_weight": 0.5,
-    "ngram_weight": 0.7,
-    "char_bonus": 0.0,
-    "word_bonus": 0.0,
-    "oov_penalty": -6.0,
-}
-# Where two models judge the known words, each has less to say (near what the mixed recipe's dev set likes).
+# Near what the dev set of the mixed recipe likes. Words that no model has judged must cost much; where two
+# models judge the known words, each has less to say.
+_START_OF_CHAR_LM: Weights = {"char_lm_weight": 0.8, "char_bonus": 1.5}
+_START_OF_NGRAM: Weights = {"ngram_weight": 0.7, "word_bonus": 0.5, "oov_penalty": -15.0}
 _START_OF_BOTH: Weights = {
     "char_lm_weight": 0.8,
     "known_char_lm_weight": 0.5,
@@ -107,7 +103,10 @@ def tuned_names(ngram: bool, char_lm: bool) -> tuple[str, ...]:
 
 def start_weights(names: Sequence[str]) -> Weights:
     """Where the search for the weights of these names begins, and what it is drawn to."""
-    start = _START_OF_BOTH if set(OF_BOTH) <= set(names) else _START
+    if set(OF_BOTH) <= set(names):
+        start = _START_OF_BOTH
+    else:
+        start = _START_OF_CHAR_LM | _START_OF_NGRAM
     return {name: start[name] for name in names}
 
 
