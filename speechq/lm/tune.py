@@ -7,8 +7,11 @@ lists of all rounds are kept, so that a search never returns to weights that wer
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,22 +131,26 @@ def tune(
     rng = np.random.default_rng(seed)
     lists = [_List() for _ in dev.references]
     done: list[Round] = []
-    with progress("tuning", rounds * len(lists), "utterances") as bar:
-        weights = dict(start)
-        for _ in range(rounds):
-            decoder = make_decoder(weights)
-            total, cost, best = ErrorCounts(), 0.0, []
-            for found, log_probs, reference in zip(lists, dev.log_probs, dev.references, strict=True):
-                hypotheses = decoder.decode(log_probs, _LISTED)
-                _add(found, hypotheses, reference, known, count)
-                total += count(reference, hypotheses[0].text)
-                cost += _cost(reference, hypotheses[0].text, count)
-                best.append(hypotheses[0])
-                bar.advance(1, _note(done))
-            done.append(Round(weights, total.rate, cost, best))
-            weights = _search(lists, min(done, key=lambda one: one.cost).weights, total.reference, rng)
-            if any(weights == one.weights for one in done):
-                break
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        with progress("tuning", rounds * len(lists), "utterances") as bar:
+            weights = dict(start)
+            for _ in range(rounds):
+                decode = partial(make_decoder(weights).decode, n_best=_LISTED)
+                total, cost, best = ErrorCounts(), 0.0, []
+                decoded = pool.map(decode, dev.log_probs)
+                for found, hypotheses, reference in zip(lists, decoded, dev.references, strict=True):
+                    _add(found, hypotheses, reference, known, count)
+                    total += count(reference, hypotheses[0].text)
+                    cost += _cost(reference, hypotheses[0].text, count)
+                    best.append(hypotheses[0])
+                    bar.advance(1, _note(done))
+                done.append(Round(weights, total.rate, cost, best))
+                weights = _search(lists, min(done, key=lambda one: one.cost).weights, total.reference, rng)
+                if any(weights == one.weights for one in done):
+                    break
+    finally:
+        pool.shutdown(cancel_futures=True)  # what is stopped does not decode the rest of the set
     return Tuned(done)
 
 
