@@ -96,7 +96,7 @@ def tune_key(run: Run, decoding: Decoding) -> str:
     start = _first(run, decoding)
     if start != decoding:
         keys.append(tune_key(run, start))
-    return digest("tune-1", keys, run.recipe.tune, run.recipe.decoders.beam, decoding.name)
+    return digest("tune-2", keys, run.recipe.tune, run.recipe.decoders.beam, decoding.name)
 
 
 def _tune(run: Run, decoding: Decoding, start: DecoderSettings | None, folder: Path) -> None:
