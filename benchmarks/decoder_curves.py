@@ -21,12 +21,13 @@ from speechq.files import write_text
 def main() -> int:
     """Draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("rows", type=Path)
+    parser.add_argument("rows", type=Path, nargs="+", help="one file or several, in one figure")
     parser.add_argument("figure", type=Path)
     args = parser.parse_args()
     try:
         with plots.style(text_as_paths=True):
-            figure = curves(json.loads(args.rows.read_text()), WIDE)
+            rows = [row for path in args.rows for row in json.loads(path.read_text())]
+            figure = curves(rows, WIDE)
             write_text(args.figure, plots.to_svg(figure, args.figure.stem, standalone=True))
     except SpeechqError as error:
         print(error, file=sys.stderr)

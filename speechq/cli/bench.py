@@ -96,6 +96,8 @@ def decoder(
     utterances: int = typer.Option(60, help="How many are decoded."),
     ngram_weight: float = typer.Option(1.0),
     char_lm_weight: float = typer.Option(0.5),
+    known_char_lm_weight: float = typer.Option(0.0, help="Of the character model in the n-gram's words."),
+    char_bonus: float = typer.Option(0.0, help="Natural log, per character, with a character model."),
     word_bonus: float = typer.Option(0.0, help="Natural log, per word."),
     oov_penalty: float = typer.Option(-30.0, help="Natural log, per word that the n-gram does not know."),
     hotwords: int = typer.Option(0, min=0, help="Decode with so many hotwords too."),
@@ -127,7 +129,7 @@ def decoder(
         raise ConfigError(f"--utterances {utterances}: expected at least 1")
     if (source.suffix == ".sqm") != (manifest is not None):
         raise ConfigError(f"{source}: expected a text, or a model (.sqm) and --manifest")
-    weights = Weights(ngram_weight, char_lm_weight, word_bonus, oov_penalty)
+    weights = Weights(ngram_weight, char_lm_weight, known_char_lm_weight, char_bonus, word_bonus, oov_penalty)
     if manifest is None:
         inputs = text_inputs(source, units_of(char_lm), utterances)
     else:

@@ -13,10 +13,15 @@ Counts = dict[str, float]
 
 @dataclass(frozen=True)
 class Weights:
-    """Natural logs, as of :class:`BeamDecoder`; the same for all decoders."""
+    """Natural logs, as of :class:`BeamDecoder`; the same for all decoders.
+
+    ``known_char_lm`` and ``char_bonus`` are of those with a character model.
+    """
 
     ngram: float = 1.0
     char_lm: float = 0.5
+    known_char_lm: float = 0.0
+    char_bonus: float = 0.0
     word_bonus: float = 0.0
     oov_penalty: float = -30.0
 

@@ -43,7 +43,8 @@ def curves(rows: Sequence[Row], width: float) -> Figure:
                 color=tone,
                 label=f"{engine}: {lm}",
             )
-            place = (0, -14 if ours % 2 else 6)  # points, so that our lines do not cover each other's
+            # Points, so that our lines do not cover each other's.
+            place = (0, -14 if ours % 2 and engine == NAME else 6)
             for end in (0, -1):
                 beam = str(line[end]["beam"])
                 axes.annotate(beam, points[end], place, textcoords="offset points", ha="center", color=tone)
@@ -54,8 +55,6 @@ def curves(rows: Sequence[Row], width: float) -> Figure:
     if max(rates) > 3 * min(rates) > 0:
         axes.set_yscale("log")
         log_ticks(axes, "y", rates, plain)
-    else:
-        axes.set_ylim(bottom=0)
     axes.set_ylabel("WER, %")
     legend(figure, width)
     return figure

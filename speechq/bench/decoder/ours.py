@@ -78,6 +78,8 @@ def contender(
         beam_threshold=BEAM_THRESHOLD,
         ngram_weight=weights.ngram,
         char_lm_weight=weights.char_lm,
+        known_char_lm_weight=0.0 if named is None or ngram is None else weights.known_char_lm,
+        char_bonus=0.0 if named is None else weights.char_bonus,
         word_bonus=weights.word_bonus,
         oov_penalty=weights.oov_penalty,
         hotwords=hotwords,

@@ -98,7 +98,8 @@ def note(inputs: Inputs, models: LanguageModels, weights: Weights) -> str:
     """What was decoded, and how."""
     return (
         f"{inputs.note}; {inputs.frames:,} frames of {1e3 * inputs.frame_seconds:g} ms; "
-        f"{len(models.words):,} words; weights: n-gram {weights.ngram:g}, characters {weights.char_lm:g}, "
-        f"word bonus {weights.word_bonus:g}, unknown word {weights.oov_penalty:g}; "
+        f"{len(models.words):,} words; weights: n-gram {weights.ngram:g}, characters {weights.char_lm:g} (of "
+        f"known words {weights.known_char_lm:g}), bonus per word {weights.word_bonus:g} and character "
+        f"{weights.char_bonus:g}, unknown word {weights.oov_penalty:g}; "
         f"threshold {BEAM_THRESHOLD:g}; one thread"
     )
