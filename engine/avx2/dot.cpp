@@ -24,11 +24,12 @@ SPEECHQ_INLINE __m256i moved(__m256i x, int mask) {
   return _mm256_and_si256(x, bytes_of(mask));
 }
 
-// The fields of eight rows (p points to their half of the lines) of vector V of a superblock.
+// The fields of eight rows (p points to their half of the lines) of vector V of a superblock; 8-bit codes
+// plus 128, as all others.
 template <int Bits, int V>
 SPEECHQ_INLINE __m256i fields(const std::uint8_t* p) {
   if constexpr (Bits == 8) {
-    return load(p + V * kLine);
+    return _mm256_xor_si256(load(p + V * kLine), bytes_of(0x80));
   } else if constexpr (Bits == 2 || Bits == 3) {
     const __m256i low = moved<2 * (V % 4), 0>(load(p + (V / 4) * kLine), 3);
     if constexpr (Bits == 2) return low;

@@ -17,6 +17,9 @@ struct Rows {
   std::int64_t columns = 0;       // of the matrix
   std::int64_t block_stride = 0;  // bytes from a row block to the next
   std::int64_t stride = 0;        // bytes from a piece (generic/panel.h) of a row block to the next
+  // Sums of the rows of 8-bit codes, kRows a row block; from a row block to the next.
+  const std::int32_t* sums = nullptr;
+  std::int64_t sums_stride = 0;
   std::int64_t depth_blocks() const { return blocks_of(columns, kDepth); }
 };
 struct Place {

@@ -7,6 +7,9 @@
 namespace speechq::engine {
 namespace {
 
+// What is added to a code of fewer than 8 bits.
+int offset_of(int bits) { return bits == 8 ? 0 : 1 << (bits - 1); }
+
 // The planes of `bits`: their widths, lowest first.
 struct Planes {
   int count;
@@ -103,7 +106,7 @@ int panel_bits(const Matrix& matrix) {
 
 Panels pack_panels(const Matrix& matrix, std::int64_t parts, std::uint8_t* out) {
   Panels panels{panel_bits(matrix), parts, matrix.rows / parts, matrix.columns, out};
-  const unsigned offset = 1u << (matrix.bits - 1);
+  const auto offset = static_cast<unsigned>(offset_of(matrix.bits));
   std::memset(out, 0, static_cast<std::size_t>(panels.bytes()));
   std::vector<std::int8_t> codes(static_cast<std::size_t>(panels.depth_blocks() * kDepth));
   for (std::int64_t block = 0; block < panels.unit_blocks(); ++block)
@@ -136,7 +139,7 @@ Panels pack_panels(const Matrix& matrix, std::int64_t parts, std::uint8_t* out) 
 void unpack_superblock(int bits, const std::uint8_t* superblock, std::int8_t* out, int vectors) {
   if (bits == kCoded) return unpack_coded(superblock, out);
   const Planes planes = planes_of(bits);
-  const int offset = 1 << (bits - 1);
+  const int offset = offset_of(bits);
   for (int vector = 0; vector < vectors; ++vector, out += kLine) {
     unsigned fields[kLine] = {};
     const std::uint8_t* plane = superblock;

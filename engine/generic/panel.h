@@ -15,6 +15,8 @@
 //                            are two bits apart there as in a line of 2 bits, so that one shift serves both
 //   8 bits:                  a line per vector
 // The low bits of a field are in the first plane. A field is code + 2^(bits-1), so that it is never negative.
+// With 8 bits it is the code itself, which a product can take straight from memory where its inputs are made
+// positive instead.
 //
 // 32 bits: for every column 16 floats of each part.
 //

@@ -18,12 +18,11 @@ SPEECHQ_INLINE uint8x16_t moved(uint8x16_t x, int mask) {
   return vandq_u8(x, vdupq_n_u8(static_cast<std::uint8_t>(mask)));
 }
 
-// The fields of four rows (p points to their quarter of the lines) of vector V; 8-bit ones minus 128, so that
-// they fit signed bytes as all others do.
+// The fields of four rows (p points to their quarter of the lines) of vector V.
 template <int Bits, int V>
 SPEECHQ_INLINE int8x16_t fields(const std::uint8_t* p) {
   if constexpr (Bits == 8) {
-    return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(p + V * kLine), vdupq_n_u8(0x80)));
+    return vreinterpretq_s8_u8(vld1q_u8(p + V * kLine));
   } else if constexpr (Bits == 2 || Bits == 3) {
     uint8x16_t low = moved<2 * (V % 4), 0>(vld1q_u8(p + (V / 4) * kLine), 3);
     if constexpr (Bits == 3) low = vorrq_u8(low, moved<single_bit_of(V), 2>(vld1q_u8(p + 2 * kLine), 4));

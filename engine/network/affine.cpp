@@ -17,7 +17,7 @@ Affine::Affine(const Matrix& matrix, std::int64_t parts, const Grid& input, cons
       input_(input),
       limit_(limit),
       stride_(panels_.unit_blocks() * kRows) {
-  if (wide()) {
+  if (wide() || (integer() && panels_.bits == 8)) {
     std::vector<std::int32_t> sums(static_cast<std::size_t>(matrix.rows));
     std::vector<std::int8_t> codes(static_cast<std::size_t>(matrix.columns));
     for (std::int64_t row = 0; row < matrix.rows; ++row) {
@@ -124,6 +124,8 @@ void Affine::products(std::int64_t tile, const Operand& x, int first, int column
     rows.columns = panels_.columns;
     rows.block_stride = parts == 1 ? panels_.unit_block_bytes() : panels_.piece_bytes();
     rows.stride = panels_.stride();
+    if (!row_sums_.empty()) rows.sums = row_sums_.data() + (block + group) * kRows;
+    rows.sums_stride = parts == 1 ? kRows : stride_;
     if constexpr (std::is_same_v<T, std::int32_t>) {
       PackedInput input = group_of(x.codes, first);
       input.count = columns_of(columns);
@@ -144,6 +146,7 @@ void Affine::run(std::int64_t tile, const Operand& x, int first, int columns, fl
   task.scale = scale_.empty() ? nullptr : scale_.data() + unit;
   task.bias = bias_.empty() ? nullptr : bias_.data() + unit;
   task.stride = stride_;
+  fetch_rows(tile, row_sums_);
   fetch_rows(tile, scale_);
   fetch_rows(tile, bias_);
   if (integer()) {
@@ -162,6 +165,7 @@ void Affine::run(std::int64_t tile, const Operand& x, int first, int columns, st
                  Profile* profile) const {
   const std::int64_t unit = tile * kTile;
   alignas(kLine) std::int32_t sums[2 * kColumns * 4 * kTile];
+  fetch_rows(tile, row_sums_);
   fetch_rows(tile, multiplier_);
   fetch_rows(tile, shift_);
   fetch_rows(tile, integer_bias_);

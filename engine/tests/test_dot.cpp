@@ -62,6 +62,12 @@ struct Packed {
                  nullptr};
     buffer.reserve(static_cast<std::size_t>(sizes.bytes()));
     panels = pack_panels(weights.matrix, parts, static_cast<std::uint8_t*>(buffer.data()));
+    const std::int64_t units = panels.units, stride = panels.unit_blocks() * kRows;
+    sums.resize(static_cast<std::size_t>(parts * stride));
+    for (std::size_t i = 0; i < weights.codes.size(); ++i) {
+      const auto row = static_cast<std::int64_t>(i) / panels.columns;
+      sums[static_cast<std::size_t>(row / units * stride + row % units)] += weights.codes[i];
+    }
   }
   Rows rows(std::int64_t unit_block) const {
     Rows result;
@@ -71,9 +77,12 @@ struct Packed {
     result.columns = panels.columns;
     result.block_stride = panels.piece_bytes();
     result.stride = panels.stride();
+    if (panels.bits == 8) result.sums = sums.data() + unit_block * kRows;
+    result.sums_stride = panels.unit_blocks() * kRows;
     return result;
   }
   Buffer buffer;
+  std::vector<std::int32_t> sums;
   Panels panels;
 };
 
