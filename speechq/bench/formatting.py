@@ -10,7 +10,7 @@ from typing import Any
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 NONE = DASH
-TEXT_COLUMNS = ("Model", "Corpus", "Decoder", "Split")
+TEXT_COLUMNS = ("Model", "Corpus", "Decoder", "Split", "network", "scheme", "method")
 NOTE = (
     "Rates in percent with 95 % bootstrap intervals over utterances; the change against the float network is "
     "paired, in points, positive is worse."
@@ -21,6 +21,13 @@ WORDS_NOTE = (
 )
 EDITS = ("substitutions", "deletions", "insertions")
 _SEED = re.compile(r"-s\d+$")
+
+
+def markdown(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, without a line break at its end."""
+    rule = [":--" if name in TEXT_COLUMNS else "--:" for name in header]
+    lines = [header, rule, *body]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def family(model: str) -> str:

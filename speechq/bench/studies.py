@@ -20,7 +20,8 @@ _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.22
 
 @dataclass(frozen=True)
 class Point:
-    """One network of a study on dev: ``loss`` per label (nats), ``error`` the rate that its recipe minds."""
+    """One network of a study on dev: ``loss`` per label (nats), ``error`` the WER, or for a language model
+    bits per character."""
 
     layers: int
     hidden: int
@@ -34,7 +35,8 @@ class Point:
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean over seeds of one setting; ``half``: half the 95 % interval of the loss, None for one seed."""
+    """Mean over seeds of one setting; ``half``: half the 95 % interval of the loss, ``error_half`` of the
+    error, None for one seed."""
 
     layers: int
     hidden: int
@@ -44,6 +46,7 @@ class Summary:
     loss: float
     half: float | None
     error: float
+    error_half: float | None
     bytes: float
 
 
@@ -75,6 +78,7 @@ def summaries(points: Sequence[Point]) -> list[Summary]:
             loss=float(np.mean([m.loss for m in members])),
             half=half_interval([m.loss for m in members]),
             error=float(np.mean([m.error for m in members])),
+            error_half=half_interval([m.error for m in members]),
             bytes=float(np.mean([m.bytes for m in members])),
         )
         for key, members in grouped.items()
@@ -129,8 +133,12 @@ def read_study(work_dir: str | Path, name: str) -> dict[str, Any] | None:
 
 
 def table(name: str, found: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Column names and rows of a study."""
-    header = ["network", "scheme", "method", "loss", "± 95 %", "error", "bytes", "seeds"]
+    """Column names and rows of a study; intervals are 95 % of the mean over seeds."""
+    bits = bool(found.get("bits"))
+    header = ["network", "scheme", "method", "loss", "± loss"]
+    header += ["bits/character", "± bits"] if bits else ["WER %", "± WER"]
+    header += ["bytes", "seeds"]
+    factor, digits = (1, 4) if bits else (100, 2)
     rows = [
         [
             f"{s.layers} x {s.hidden}",
@@ -138,7 +146,8 @@ def table(name: str, found: dict[str, Any]) -> tuple[list[str], list[list[str]]]
             s.method,
             f"{s.loss:.4f}",
             "" if s.half is None else f"{s.half:.4f}",
-            f"{s.error:.4f}",
+            f"{factor * s.error:.{digits}f}",
+            "" if s.error_half is None else f"{factor * s.error_half:.{digits}f}",
             f"{s.bytes:,.0f}",
             str(s.seeds),
         ]

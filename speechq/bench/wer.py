@@ -322,14 +322,11 @@ def _rendered(title: str, header: Sequence[str], body: Sequence[Sequence[str]], 
 def markdown_table(rows: Sequence[Row]) -> str:
     """The same tables in Markdown, for a recipe's README; ends with a line break."""
     rows = formatting.shown(rows)
-    parts = [_markdown(formatting.title(rows), *formatting.cells(rows), formatting.NOTE)]
+    parts = [_titled(formatting.title(rows), *formatting.cells(rows), formatting.NOTE)]
     header, body = formatting.word_cells(rows)
-    parts += [_markdown(WORDS_TITLE, header, body, formatting.WORDS_NOTE)] if body else []
+    parts += [_titled(WORDS_TITLE, header, body, formatting.WORDS_NOTE)] if body else []
     return "\n".join(parts)
 
 
-def _markdown(title: str, header: list[str], body: list[list[str]], note: str) -> str:
-    rule = [":--" if name in formatting.TEXT_COLUMNS else "--:" for name in header]
-    lines = [header, rule, *body]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return f"{title}\n\n{table}\n\n{note}\n"
+def _titled(title: str, header: list[str], body: list[list[str]], note: str) -> str:
+    return f"{title}\n\n{formatting.markdown(header, body)}\n\n{note}\n"

@@ -27,10 +27,12 @@ def study(
         [], "--set", metavar="KEY=VALUE", help="Override a key, such as study.methods=[adaptive,lsq]."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print the rows as JSON."),
+    markdown: bool = typer.Option(False, "--markdown", help="Print the table as Markdown."),
 ) -> None:
     from speechq.cli.needs import training
 
     with training():
+        from speechq.bench import formatting
         from speechq.bench.study_table import rows_of, write_figure
         from speechq.recipes.studies.run import run_study
     try:
@@ -42,13 +44,16 @@ def study(
     if as_json:
         print(json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=2))
         return
+    if markdown:
+        print(formatting.markdown(header, rows))
+        return
     from rich.table import Table
 
     from speechq.cli.tables import show
 
     table = Table()
     for column in header:
-        table.add_column(column, justify="left" if column in ("network", "scheme", "method") else "right")
+        table.add_column(column, justify="left" if column in formatting.TEXT_COLUMNS else "right")
     for row in rows:
         table.add_row(*row)
     show(table)

@@ -105,7 +105,7 @@ class Bench:
             network, _ = load_network(run.checkpoint(model))
             write_json(folder / "score.json", self.score(run, network))
 
-        self.work.unit(name, digest("study-1", run.train_key(model)), score, outputs=[path])
+        self.work.unit(name, digest("study-2", run.train_key(model)), score, outputs=[path])
         shape = run.recipe.model
         return Point(
             layers=shape.layers,
@@ -117,10 +117,11 @@ class Bench:
         )
 
     def score(self, run: Networks, network: Network) -> dict[str, float]:
-        """Loss and error on dev, and the size."""
+        """Loss, WER or bits per character on dev, and the size."""
         _, info = run.fresh_network(run.models[0])
         found = run.job("score", run.folder, network, info, run.recipe.train).score(torch.device("cpu"))
-        return {"loss": found.loss, "error": found.error, "bytes": network_bytes(network)}
+        error = found.figures.get("dev_wer", found.error)
+        return {"loss": found.loss, "error": error, "bytes": network_bytes(network)}
 
     def _adopt(self, run: Networks, model: Model) -> None:
         """Take a network over that the recipe itself, or another study, made with the same settings."""
@@ -136,4 +137,5 @@ class Bench:
 
     def write(self, points: Sequence[Point], **more: Any) -> None:
         """``points.json`` for table, plot and page."""
-        write_json(self.folder / "points.json", {"points": [asdict(point) for point in points], **more})
+        found = {"points": [asdict(point) for point in points], "bits": isinstance(self.base, LanguageRun)}
+        write_json(self.folder / "points.json", found | more)
