@@ -60,7 +60,7 @@ def at_least(what: str, wanted: float, reached: float, bound: float) -> Line:
 
 def share(what: str, wanted: float, reached: float) -> Line:
     """A target of reaching a share of a bound."""
-    return Line(what, f"≥ {wanted:.0%}", f"{reached:.0%}", "100%", reached >= wanted)
+    return Line(what, f"≥ {wanted:.0%}", f"{reached:.1%}", "100%", reached >= wanted)
 
 
 def pick(measured: Sequence[Measured], engine: str, bits: int, block: int) -> Measured:

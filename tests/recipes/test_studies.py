@@ -299,7 +299,7 @@ def test_the_command_prints_its_table(work: Path) -> None:
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert {row["method"] for row in rows} == {"float", "float+", *STUDY["methods"]}
-    assert all(0 <= float(row["WER %"]) and 0 <= float(row["± WER"]) for row in rows)
+    assert all(float(row["WER %"]) >= 0 and float(row["± WER"]) >= 0 for row in rows)
     listed = speechq("study", "methods", work, "--markdown").stdout.splitlines()
     assert listed[0].startswith("| network | scheme | method | loss | ± loss | WER % |")
     assert len(listed) == 2 + len(rows)
