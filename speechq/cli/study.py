@@ -40,6 +40,7 @@ def study(
     except KeyboardInterrupt:
         print("speechq: stopped; the same command goes on from here", file=sys.stderr)
         raise typer.Exit(130) from None
+    figure = write_figure(work, name)
     header, rows = rows_of(work, name)
     if as_json:
         print(json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=2))
@@ -57,4 +58,4 @@ def study(
     for row in rows:
         table.add_row(*row)
     show(table)
-    print(write_figure(work, name))
+    print(figure)
