@@ -61,7 +61,10 @@ def _capacity(found: dict[str, Any], width: float) -> Figure:
         mine = [row for row in rows if name in (row.method, row.scheme)]
         mine.sort(key=lambda row: row.bytes)
         _line(axes, index, [row.bytes for row in mine], mine, 0.0, name)
+    axes.set_xscale("log")
     log_ticks(axes, "x", [row.bytes for row in rows], formatting.size_axis)
+    axes.set_yscale("log")
+    log_ticks(axes, "y", [row.loss for row in rows], plain)
     axes.set_xlabel("bytes of codes, steps and vectors")
     axes.set_ylabel(_LOSS)
     legend(figure, width)
@@ -86,6 +89,7 @@ def _depth_width(found: dict[str, Any], width: float) -> Figure:
             panel.errorbar(
                 places, lost, yerr=bars, color=tone, marker=marker, ms=4.5, lw=1.2, capsize=2, label=label
             )
+        panel.set_xscale("log")
         log_ticks(panel, "x", [row.hidden for row in rows], plain)
         panel.set_title(scheme)
         panel.set_xlabel("units of a layer")

@@ -25,6 +25,7 @@ from speechq.bench.studies import (
     summaries,
     table,
 )
+from speechq.bench.study_figures import study_figure
 from speechq.bench.study_table import rows_of, write_figure
 from speechq.errors import ConfigError, DataError
 from speechq.recipes.run import run_recipe
@@ -149,6 +150,10 @@ def test_the_other_studies_and_the_page(work: Path) -> None:
     run_study("methods", work, assignments=one)
     for name in ("sensitivity", "capacity", "depth-width", "landscape"):
         assert "<svg" in write_figure(work, name).read_text()
+    for name in ("capacity", "depth-width"):
+        study = read_study(work, name)
+        assert study is not None
+        assert {axes.get_xscale() for axes in study_figure(name, study, 7.2).axes} == {"log"}
     page = write_report(work).read_text()
     for name in ("sensitivity", "capacity", "depth-width", "methods", "landscape"):
         assert f"Study: {name}" in page
