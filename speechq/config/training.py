@@ -85,6 +85,9 @@ class FixedPointConfig(TechniqueConfig):
     )
     float_plus: bool = Field(True, description="train the float network on for as long, as the reference")
     seeds: tuple[Seed, ...] = Field((1,), min_length=1)
+    float_seed: Seed | None = Field(
+        None, description="all seeds retrain the float network of this one; by default each its own"
+    )
     train: dict[str, Any] = Field(
         default_factory=dict, description="keys of `train` that differ in retraining"
     )

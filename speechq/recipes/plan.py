@@ -30,10 +30,12 @@ class Model:
 def planned_models(recipe: Recipe | LanguageRecipe | CharLmConfig) -> list[Model]:
     """All networks of a recipe, in the order in which they are made."""
     config = recipe.retrain
-    models = []
+    models: list[Model] = []
     for seed in config.seeds:
-        base = f"float-s{seed}"
-        models.append(Model(base, "float", "float", seed))
+        begun = seed if config.float_seed is None else config.float_seed
+        base = f"float-s{begun}"
+        if all(model.name != base for model in models):
+            models.append(Model(base, "float", "float", begun))
         if config.float_plus:
             models.append(Model(f"float+-s{seed}", "float", "float+", seed, base))
         for method in config.methods:

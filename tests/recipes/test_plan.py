@@ -26,3 +26,13 @@ def test_the_demo_retrains_a_network_for_integer_mode() -> None:
     models = {model.name: model for model in planned_models(recipe)}
     found = models["w4a8_gate=a8_cell=a16-adaptive-s1"]
     assert (found.scheme, found.start) == ("w4a8,gate=a8,cell=a16", "float-s1")
+
+
+def test_seeds_can_share_one_float_network() -> None:
+    keys = ("retrain.seeds=[1, 2, 3]", "retrain.schemes=['w2a8']", "retrain.methods=['lsq']")
+    own = planned_models(load_recipe(DEMO, keys))
+    shared = planned_models(load_recipe(DEMO, (*keys, "retrain.float_seed=2")))
+    assert [m.name for m in own if m.start is None] == ["float-s1", "float-s2", "float-s3"]
+    assert [m.name for m in shared if m.start is None] == ["float-s2"]
+    assert {m.start for m in shared if m.start} == {"float-s2"}
+    assert [m.seed for m in shared if m.method == "lsq"] == [1, 2, 3]
