@@ -47,7 +47,7 @@ class StudyConfig(Section):
     bits: tuple[int, ...] = Field((2, 3, 4, 6, 8), min_length=1, description="sensitivity: of weight groups")
     budget: float = Field(0.04, gt=0.0, le=1.0, description="sensitivity: bytes, as a share of float's")
     margin: float = Field(
-        0.03, ge=0.0, description="sensitivity: loss that may be lost, as a share of float+'s"
+        0.03, ge=0.0, description="sensitivity: how much higher WER may be, as a share of float+'s"
     )
     landscape: tuple[str, str, str] = Field(
         ("adaptive", "adaptive+swa", "adaptive+sqwa"), description="methods of the three networks"

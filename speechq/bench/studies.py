@@ -21,7 +21,7 @@ _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.22
 @dataclass(frozen=True)
 class Point:
     """One network of a study on dev: ``loss`` per label (nats), ``error`` the WER, or for a language model
-    bits per character."""
+    bits per character; ``bytes`` of codes, steps and vectors, and of the whole model ``file``, compressed."""
 
     layers: int
     hidden: int
@@ -31,6 +31,7 @@ class Point:
     loss: float
     error: float
     bytes: int
+    file: int
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Summary:
     error: float
     error_half: float | None
     bytes: float
+    file: float
 
 
 def half_interval(values: Sequence[float]) -> float | None:
@@ -80,9 +82,27 @@ def summaries(points: Sequence[Point]) -> list[Summary]:
             error=float(np.mean([m.error for m in members])),
             error_half=half_interval([m.error for m in members]),
             bytes=float(np.mean([m.bytes for m in members])),
+            file=float(np.mean([m.file for m in members])),
         )
         for key, members in grouped.items()
     ]
+
+
+def above(group: Sequence[Point], reference: Sequence[Point]) -> tuple[float, float | None]:
+    """Mean over seeds of the loss of ``group`` above that of ``reference``, and half its interval.
+
+    Paired by seed, where both have the same ones; without a common seed NaN.
+    """
+    mine, other = ({point.seed: point.loss for point in points} for points in (group, reference))
+    found = [mine[seed] - other[seed] for seed in sorted(mine.keys() & other.keys())]
+    return (float(np.mean(found)), half_interval(found)) if found else (math.nan, None)
+
+
+def above_float_plus(points: Sequence[Point], row: Summary) -> tuple[float, float | None]:
+    """Loss of the row's networks above ``float+`` of their size, as ``above``."""
+    same = [p for p in points if (p.layers, p.hidden) == (row.layers, row.hidden)]
+    mine = [p for p in same if (p.scheme, p.method) == (row.scheme, row.method)]
+    return above(mine, [p for p in same if p.method == "float+"])
 
 
 def gap_closed(
@@ -92,14 +112,10 @@ def gap_closed(
 
     Paired by seed, each group has the same ones: the mean over seeds of ``plain - point`` over the mean gap.
     """
-    of = [{p.seed: p.loss for p in group} for group in (point, plain, best)]
-    seeds = sorted(of[0].keys() & of[1].keys() & of[2].keys())
-    gap = float(np.mean([of[1][seed] - of[2][seed] for seed in seeds]))
-    gained = [of[1][seed] - of[0][seed] for seed in seeds]
+    (gap, _), (gained, half) = above(plain, best), above(plain, point)
     if gap == 0.0:
         return math.nan, None
-    half = half_interval(gained)
-    return float(np.mean(gained)) / gap, None if half is None else half / abs(gap)
+    return gained / gap, None if half is None else half / abs(gap)
 
 
 def effective_ratio(curve: Sequence[tuple[float, float]], loss: float, size: float) -> tuple[float, bool]:
@@ -137,7 +153,7 @@ def table(name: str, found: dict[str, Any]) -> tuple[list[str], list[list[str]]]
     bits = bool(found.get("bits"))
     header = ["network", "scheme", "method", "loss", "± loss"]
     header += ["bits/character", "± bits"] if bits else ["WER %", "± WER"]
-    header += ["bytes", "seeds"]
+    header += ["bytes", "file, compressed", "seeds"]
     factor, digits = (1, 4) if bits else (100, 2)
     rows = [
         [
@@ -149,6 +165,7 @@ def table(name: str, found: dict[str, Any]) -> tuple[list[str], list[list[str]]]
             f"{factor * s.error:.{digits}f}",
             "" if s.error_half is None else f"{factor * s.error_half:.{digits}f}",
             f"{s.bytes:,.0f}",
+            f"{s.file:,.0f}",
             str(s.seeds),
         ]
         for s in summaries(found["points"])
@@ -173,6 +190,13 @@ def _extra_columns(name: str, found: dict[str, Any]) -> dict[str, list[str]]:
             ratio, bound = effective_ratio(curve, s.loss, s.bytes)
             values.append("" if s.method in ("float", "float+") else f"{'> ' if bound else ''}{ratio:.1f}")
         return {"effective ratio": values}
+    if name in ("sensitivity", "depth-width"):
+        values = []
+        for s in rows:
+            lost, half = above_float_plus(points, s)
+            text = f"{lost:+.4f}" + ("" if half is None else f" ± {half:.4f}")
+            values.append("" if s.method in ("float", "float+") else text)
+        return {"loss above float+": values}
     if name == "methods":
         best = [p for p in points if p.method == "float+"]
         plain = [p for p in points if p.method == found["plain"]]

@@ -10,7 +10,7 @@ import numpy as np
 from speechq.bench import formatting
 from speechq.bench.axes import legend, log_ticks, plain
 from speechq.bench.plots import DASHES, MARKERS, SERIES, colour, new_figure
-from speechq.bench.studies import Summary, summaries
+from speechq.bench.studies import Point, Summary, above_float_plus, summaries
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,12 +32,9 @@ def study_figure(name: str, found: dict[str, Any], width: float) -> Figure:
     return draw[name](found, width)
 
 
-def _line(
-    axes: Axes, index: int, places: Sequence[float], rows: Sequence[Summary], below: float, name: str
-) -> None:
-    """Mean losses less ``below``, with their intervals."""
+def _line(axes: Axes, index: int, places: Sequence[float], rows: Sequence[Summary], name: str) -> None:
+    """Mean losses with their intervals."""
     tone = colour("ink") if name in _FLOATS else colour(SERIES[index % len(SERIES)])
-    losses = [row.loss - below for row in rows]
     bars = [row.half or 0.0 for row in rows]
     marks: dict[str, Any] = {
         "marker": MARKERS[index % len(MARKERS)],
@@ -45,11 +42,14 @@ def _line(
         "ms": 4.5,
         "lw": 1.2,
     }
+    losses = [row.loss for row in rows]
     axes.errorbar(places, losses, yerr=bars, color=tone, capsize=2, label=name, **marks)
 
 
-def _reference(rows: Sequence[Summary], layers: int, hidden: int) -> float:
-    return next(r.loss for r in rows if (r.layers, r.hidden, r.method) == (layers, hidden, "float+"))
+def _above(points: Sequence[Point], rows: Sequence[Summary]) -> tuple[list[float], list[float]]:
+    """Losses above ``float+``, paired by seed, and their bars."""
+    found = [above_float_plus(points, row) for row in rows]
+    return [lost for lost, _ in found], [half or 0.0 for _, half in found]
 
 
 def _capacity(found: dict[str, Any], width: float) -> Figure:
@@ -60,7 +60,7 @@ def _capacity(found: dict[str, Any], width: float) -> Figure:
     for index, name in enumerate(names):
         mine = [row for row in rows if name in (row.method, row.scheme)]
         mine.sort(key=lambda row: row.bytes)
-        _line(axes, index, [row.bytes for row in mine], mine, 0.0, name)
+        _line(axes, index, [row.bytes for row in mine], mine, name)
     axes.set_xscale("log")
     log_ticks(axes, "x", [row.bytes for row in rows], formatting.size_axis)
     axes.set_yscale("log")
@@ -82,9 +82,8 @@ def _depth_width(found: dict[str, Any], width: float) -> Figure:
             mine = [row for row in rows if row.scheme == scheme and row.layers == layers]
             mine.sort(key=lambda row: row.hidden)
             tone, marker = colour(SERIES[index % len(SERIES)]), MARKERS[index % len(MARKERS)]
-            lost = [row.loss - _reference(rows, layers, row.hidden) for row in mine]
+            lost, bars = _above(found["points"], mine)
             label = f"{layers} layers" if panel is panels[0] else None
-            bars = [row.half or 0.0 for row in mine]
             places = [row.hidden for row in mine]
             panel.errorbar(
                 places, lost, yerr=bars, color=tone, marker=marker, ms=4.5, lw=1.2, capsize=2, label=label
@@ -118,23 +117,37 @@ def _methods(found: dict[str, Any], width: float) -> Figure:
 
 
 def _sensitivity(found: dict[str, Any], width: float) -> Figure:
-    figure = new_figure(width, 3.7)
-    axes = figure.add_subplot()
-    rows = summaries(found["points"])
-    single = [row for row in rows if row.scheme.startswith("float,")]
-    groups = list(dict.fromkeys(row.scheme[6:].partition("=")[0] for row in single))
+    single = [row for row in summaries(found["points"]) if row.scheme.startswith("float,")]
+    groups = list(dict.fromkeys(_group(row) for row in single))
     bits = sorted({_bits(row) for row in single})
-    for index, group in enumerate(groups):
-        mine = [row for row in single if row.scheme.startswith(f"float,{group}=")]
-        mine.sort(key=_bits)
-        below = _reference(rows, mine[0].layers, mine[0].hidden)
-        _line(axes, index, [bits.index(_bits(row)) for row in mine], mine, below, group)
-    axes.axhline(0.0, color=colour("ink"), lw=1.0)
-    axes.set_xticks(range(len(bits)), [str(value) for value in bits])
-    axes.set_xlabel("bits of the one group that is quantized")
-    axes.set_ylabel("loss above float+, nats per label")
+    figure = new_figure(width, 1.3 + 0.1 * len(groups) * (1 + len(bits)))
+    axes = figure.add_subplot()
+    for index, value in enumerate(bits):
+        mine = [row for row in single if _bits(row) == value]
+        lost, bars = _above(found["points"], mine)
+        shift = 0.7 * (index - (len(bits) - 1) / 2) / len(bits)
+        axes.errorbar(
+            lost,
+            [groups.index(_group(row)) + shift for row in mine],
+            xerr=bars,
+            color=colour(SERIES[index % len(SERIES)]),
+            marker=MARKERS[index % len(MARKERS)],
+            ls="",
+            ms=4.5,
+            capsize=2,
+            label=f"{value} bits",
+        )
+    axes.axvline(0.0, color=colour("ink"), lw=1.0)
+    axes.set_yticks(range(len(groups)), groups)
+    axes.invert_yaxis()
+    axes.grid(False, axis="y")
+    axes.set_xlabel("loss above float+, nats per label")
     legend(figure, width)
     return figure
+
+
+def _group(row: Summary) -> str:
+    return row.scheme.removeprefix("float,").partition("=")[0]
 
 
 def _bits(row: Summary) -> int:

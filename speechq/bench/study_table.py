@@ -15,9 +15,11 @@ from speechq.files import write_text
 
 _WIDE, _SMALL = 7.2, 4.0  # inches
 _CAPTIONS = {
-    "sensitivity": "Loss above float+ when one group of weights is quantized and retrained, all else float.",
+    "sensitivity": "Loss above float+, seed by seed, when one group of weights is quantized and retrained, "
+    "the others float.",
     "capacity": "Loss against bytes: networks of several widths, float and retrained at each scheme.",
-    "depth-width": "Loss above float+ of the same size over the width of the layers; one panel per scheme.",
+    "depth-width": "Loss above float+ of the same size and seed over the width of the layers; one panel per "
+    "scheme.",
     "methods": "Loss by method of retraining, for as many steps each; orange: the plain one.",
     "landscape": "Loss on the plane through three networks, weights quantized at every point.",
 }
@@ -53,7 +55,7 @@ def sections(work: Path, numbers: count[int]) -> list[str]:
             continue
         wide, small = (plots.to_svg(study_figure(name, found, w), f"{name}-{w}") for w in (_WIDE, _SMALL))
         header, rows = table(name, found)
-        chosen = f" Chosen for the budget: {found['chosen']}." if "chosen" in found else ""
+        chosen = _chosen(found) if name == "sensitivity" else ""
         bars = "" if name == "landscape" else _BARS
         parts += [
             page.heading(f"Study: {name}"),
@@ -61,6 +63,12 @@ def sections(work: Path, numbers: count[int]) -> list[str]:
             page.details("Table", _html(header, rows)),
         ]
     return parts
+
+
+def _chosen(found: dict[str, Any]) -> str:
+    """What the search of a sensitivity study found."""
+    cheapest, affordable = (found.get(key) or "none" for key in ("chosen", "affordable"))
+    return f" The cheapest scheme within the margin: {cheapest}; the best within the budget: {affordable}."
 
 
 def _html(header: list[str], rows: list[list[str]]) -> str:

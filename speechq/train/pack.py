@@ -21,15 +21,24 @@ def pack(
 ) -> Model:
     """Write the network of ``checkpoint`` as a model file with integer weights; what was written.
 
-    ``compress``: the codes are range-coded where that is smaller. The ternary matrices of a network that was
-    trained ``sparse`` are in groups.
+    ``compress``: the codes are range-coded where that is smaller.
+    """
+    model = exported(checkpoint, provenance)
+    write_model(path, model, compress=compress)
+    return model
+
+
+def exported(checkpoint: Path, provenance: dict[str, Any] | None = None) -> Model:
+    """The network of ``checkpoint`` with integer weights.
+
+    The ternary matrices of a network that was trained ``sparse`` are in groups.
     """
     network, info = load_network(checkpoint)
     layers, feat = network.export()
     if info.groups is not None and has_table(*info.groups):
         layers = tuple(_in_groups(layer, *info.groups) for layer in layers)
     facts = {**info.provenance, **(provenance or {}), "weights": network.weight_count()}
-    model = Model(
+    return Model(
         units=info.units,
         features=info.features,
         mean=_array(info.mean),
@@ -41,8 +50,6 @@ def pack(
         card=_card(info, facts),
         hierarchy=network.joined(),
     )
-    write_model(path, model, compress=compress)
-    return model
 
 
 def _in_groups(layer: Layer, group: int, kept: int) -> Layer:

@@ -32,9 +32,10 @@ from speechq.recipes.run import run_recipe
 from speechq.recipes.studies.bench import network_bytes
 from speechq.recipes.studies.landscape import plane, set_vector, trained_vector
 from speechq.recipes.studies.run import run_study
-from speechq.recipes.studies.sensitivity import choose_bits, scheme_of
+from speechq.recipes.studies.sensitivity import falling_bits, last_good, scheme_of, sizes_of
 from speechq.runtime.model_file import read_model
 from speechq.train.checkpoint import load_network
+from speechq.train.pack import pack
 
 STUDY: dict[str, Any] = {
     "seeds": [1, 2],
@@ -145,7 +146,19 @@ def test_the_other_studies_and_the_page(work: Path) -> None:
     assert found is not None
     schemes = {p.scheme for p in found["points"]}
     groups = ("l0.in", "l0.skip", "l1.in", "out")
-    assert schemes == {"float", found["chosen"]} | {f"float,{g}=w{b}" for g in groups for b in (2, 4)}
+    single = {"float"} | {f"float,{g}=w{b}" for g in groups for b in (2, 4)}
+    assert schemes > single
+    assert {scheme[0] for scheme in schemes - single} == {"w"}
+    assert found["affordable"] is None  # 2 bits are 6 % of float's bytes, the budget is 4 %
+    of = {(p.scheme, p.method): p.error for p in found["points"]}
+    allowed = 1.03 * of["float", "float+"]
+    assert all(of[s, "adaptive"] <= allowed for s in {found["chosen"]} - {None})
+    wide = (*one, "study.margin=1e9", "study.budget=1.0")
+    run_study("sensitivity", work, assignments=wide)
+    assert points_of(work, "sensitivity")[-1].scheme == "w2a8"  # the cheapest of all is good enough
+    found = read_study(work, "sensitivity")
+    assert found is not None
+    assert found["chosen"] == found["affordable"] == "w2a8"
     run_study("landscape", work, assignments=one)
     run_study("methods", work, assignments=one)
     for name in ("sensitivity", "capacity", "depth-width", "landscape"):
@@ -157,7 +170,7 @@ def test_the_other_studies_and_the_page(work: Path) -> None:
     page = write_report(work).read_text()
     for name in ("sensitivity", "capacity", "depth-width", "methods", "landscape"):
         assert f"Study: {name}" in page
-    assert f"Chosen for the budget: {found['chosen']}" in page
+    assert "The cheapest scheme within the margin: w2a8; the best within the budget: w2a8." in page
 
 
 def test_the_plane_passes_through_the_three_networks(work: Path) -> None:
@@ -195,6 +208,13 @@ def test_bytes_are_those_of_the_packed_model(work: Path) -> None:
                 size += math.ceil(bits / 8) + 4 * matrix.steps.size
             size += sum(4 * vector.size for vector in layer.vectors.values())
         assert network_bytes(network) == size
+
+
+def test_the_file_is_the_one_that_pack_writes(work: Path, tmp_path: Path) -> None:
+    run_study("methods", work)
+    (mine,) = (p for p in points_of(work, "methods") if (p.method, p.seed) == ("adaptive", 1))
+    pack(work / "train" / "w2a8-adaptive-s1" / "final.ckpt", tmp_path / "model.sqm", compress=True)
+    assert mine.file == (tmp_path / "model.sqm").stat().st_size
 
 
 def test_a_network_that_was_half_taken_over_is_taken_again(
@@ -235,7 +255,7 @@ def test_mistakes_are_explained(work: Path, tmp_path: Path) -> None:
 
 
 def point(method: str, seed: int, loss: float, size: int = 100, hidden: int = 8) -> Point:
-    return Point(1, hidden, "w2a8", method, seed, loss, 0.5, size)
+    return Point(1, hidden, "w2a8", method, seed, loss, 0.5, size, size)
 
 
 def test_intervals_are_students() -> None:
@@ -273,28 +293,49 @@ def test_effective_ratios_come_from_the_float_curve() -> None:
     assert effective_ratio(curve, 9.0, 100) == (pytest.approx(10.0), False)
 
 
-def test_bits_are_chosen_for_margin_and_budget() -> None:
+def test_bits_fall_where_they_cost_least() -> None:
     rng = np.random.default_rng(1)
-    sizes = {"a": 1000, "b": 300, "c": 50}
+    weights = {"a": 1000, "b": 300, "c": 50}
     bits = (2, 4, 8)
     for _ in range(30):
         lost = {}
-        for group in sizes:
-            for b, value in zip(bits, sorted(rng.uniform(0, 1, 3), reverse=True), strict=True):
+        for group in weights:
+            for b, value in zip(bits, sorted(rng.uniform(-0.2, 1, 3), reverse=True), strict=True):
                 lost[group, b] = value
-        floor = sum(lost[g, 8] for g in sizes)
-        margin = floor + rng.uniform(0, 1)
-        chosen = choose_bits(lost, sizes, bits, 1e9, margin)
-        assert sum(lost[g, b] for g, b in chosen.items()) <= margin + 1e-9
-        for group, b in chosen.items():  # nothing more fits
-            if b > 2:
-                down = bits[bits.index(b) - 1]
-                assert sum(lost[g, k] for g, k in (chosen | {group: down}).items()) > margin
-        tight = choose_bits(lost, sizes, bits, 500, margin)
-        assert sum(sizes[g] * b for g, b in tight.items()) / 8 <= 500
-        smallest = choose_bits(lost, sizes, bits, 0, margin)
-        assert set(smallest.values()) == {2}
+        path = falling_bits(lost, weights, bits)
+        assert path[0] == dict.fromkeys(weights, 8)
+        assert path[-1] == dict.fromkeys(weights, 2)
+        assert len(path) == 1 + 2 * len(weights)
+
+        def price(now: dict[str, int], group: str) -> float:
+            down = bits[bits.index(now[group]) - 1]
+            more = max(lost[group, down], 0) - max(lost[group, now[group]], 0)  # noqa: B023
+            return float(more / (weights[group] * (now[group] - down)))
+
+        for now, following in itertools.pairwise(path):
+            (group,) = (g for g in weights if following[g] < now[g])
+            assert price(now, group) == min(price(now, g) for g in weights if now[g] > 2)
     assert scheme_of({"a": 2, "b": 2, "c": 8}) == "w2a8,c=w8"
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 29])
+def test_the_last_that_is_good(count: int) -> None:
+    for boundary in range(count + 1):
+        asked: list[int] = []
+
+        def good(index: int, boundary: int = boundary, asked: list[int] = asked) -> bool:
+            asked.append(index)
+            return index < boundary
+
+        assert last_good(count, good) == (boundary - 1 if boundary else None)
+        assert len(asked) <= math.ceil(math.log2(count + 1))
+
+
+def test_a_scheme_is_charged_as_it_is_packed(work: Path) -> None:
+    network, _ = load_network(work / "train" / "float-s1" / "final.ckpt")
+    quantized, _ = load_network(work / "train" / "w2a8-adaptive-s1" / "final.ckpt")
+    sizes = sizes_of(network, per_row=True)
+    assert sizes.bytes(dict.fromkeys(sizes.weights, 2)) == network_bytes(quantized)
 
 
 def test_the_command_prints_its_table(work: Path) -> None:

@@ -24,8 +24,10 @@ from speechq.recipes.plan import Model, check_schemes
 from speechq.recipes.stages import Run
 from speechq.recipes.work import Work
 from speechq.runtime.graph import Matrix
+from speechq.runtime.model_file import model_bytes
 from speechq.runtime.packing import packed_bytes
 from speechq.train.checkpoint import load_network
+from speechq.train.pack import exported
 
 
 def network_bytes(network: Network) -> int:
@@ -102,10 +104,12 @@ class Bench:
         path = self.base.folder / name / "score.json"
 
         def score(folder: Path) -> None:
-            network, _ = load_network(run.checkpoint(model))
-            write_json(folder / "score.json", self.score(run, network))
+            checkpoint = run.checkpoint(model)
+            network, _ = load_network(checkpoint)
+            file = len(model_bytes(exported(checkpoint), compress=True))
+            write_json(folder / "score.json", self.score(run, network) | {"file": file})
 
-        self.work.unit(name, digest("study-2", run.train_key(model)), score, outputs=[path])
+        self.work.unit(name, digest("study-3", run.train_key(model)), score, outputs=[path])
         shape = run.recipe.model
         return Point(
             layers=shape.layers,

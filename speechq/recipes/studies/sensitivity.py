@@ -2,59 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from speechq.bench.studies import Point
 from speechq.nn.stack import Network
 from speechq.recipes.sensitivity import weight_groups
-from speechq.recipes.studies.bench import Bench
+from speechq.recipes.studies.bench import Bench, network_bytes
+from speechq.runtime.packing import packed_bytes
 from speechq.train.checkpoint import load_network
 
 Losses = Mapping[tuple[str, int], float]
 
 
-def group_sizes(network: Network) -> dict[str, int]:
-    """Weights of each group."""
-    sizes = {
-        f"l{k}.{role}": layer.matrix(role).numel()
+@dataclass(frozen=True)
+class Sizes:
+    """What a scheme is charged for: ``weights`` and ``steps`` of each group, and ``other`` bytes."""
+
+    weights: Mapping[str, int]
+    steps: Mapping[str, int]
+    other: int
+
+    def bytes(self, chosen: Mapping[str, int]) -> int:
+        """Bytes of codes, steps and vectors."""
+        return self.other + sum(
+            packed_bytes(self.weights[g], b) + 4 * self.steps[g] for g, b in chosen.items()
+        )
+
+
+def sizes_of(network: Network, *, per_row: bool) -> Sizes:
+    """The groups of a float network."""
+    matrices = {
+        f"l{k}.{role}": layer.matrix(role)
         for k, layer in enumerate(network.recurrent_layers())
         for role in layer.present_roles()
-    }
-    return sizes | {"out": network.out.weight_out.numel()}
+    } | {"out": network.out.weight_out}
+    weights = {group: matrix.numel() for group, matrix in matrices.items()}
+    steps = {group: len(matrix) if per_row else 1 for group, matrix in matrices.items()}
+    return Sizes(weights, steps, network_bytes(network) - 4 * sum(weights.values()))
 
 
-def choose_bits(
-    lost: Losses, sizes: Mapping[str, int], bits: Sequence[int], budget: float, margin: float
-) -> dict[str, int]:
-    """Bits per group: as few bytes as the predicted loss allows, fewer still where the budget asks for it.
+def falling_bits(lost: Losses, weights: Mapping[str, int], bits: Sequence[int]) -> list[dict[str, int]]:
+    """Schemes (bits per group) from the most bits to the fewest, each without one more step of a group.
 
-    ``lost`` is what each group costs alone at each number of bits; costs are taken to add up. From the most
-    bits, the step that loses least per bit saved is taken as long as all of them together lose at most
-    ``margin``, or codes take more than ``budget`` bytes.
+    ``lost`` is what each group costs alone at each number of bits. The group goes down next that loses least
+    per bit saved.
     """
     order = sorted(bits)
-    chosen = dict.fromkeys(sizes, order[-1])
+    now = dict.fromkeys(weights, order[-1])
+    found = [dict(now)]
+    while steps := [(g, order[order.index(b) - 1]) for g, b in now.items() if b > order[0]]:
+        group, down = min(
+            steps,
+            key=lambda step: (
+                (max(lost[step], 0.0) - max(lost[step[0], now[step[0]]], 0.0))
+                / (weights[step[0]] * (now[step[0]] - step[1]))
+            ),
+        )
+        now[group] = down
+        found.append(dict(now))
+    return found
 
-    def total() -> float:
-        return sum(max(lost[group, chosen[group]], 0.0) for group in chosen)
 
-    def size() -> float:
-        return sum(sizes[group] * chosen[group] for group in chosen) / 8
+def last_good(count: int, good: Callable[[int], bool]) -> int | None:
+    """The largest index below ``count`` that is ``good``, by halving; None if the first is not.
 
-    while True:
-        steps = []
-        for group, now in chosen.items():
-            if now > order[0]:
-                down = order[order.index(now) - 1]
-                more = max(lost[group, down], 0.0) - max(lost[group, now], 0.0)
-                steps.append((more / (sizes[group] * (now - down)), group, down, more))
-        # What still fits the margin; beyond it only for the budget.
-        fitting = [step for step in steps if total() + step[3] <= margin]
-        if (not fitting and size() <= budget) or not steps:
-            return chosen
-        _, group, down, _ = min(fitting or steps)
-        chosen[group] = down
+    What is behind one that is not good is taken to be no better.
+    """
+    low, high = -1, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if good(middle) else (low, middle)
+    return None if low < 0 else low
 
 
 def scheme_of(chosen: Mapping[str, int]) -> str:
@@ -64,22 +85,50 @@ def scheme_of(chosen: Mapping[str, int]) -> str:
 
 
 def run(bench: Bench) -> None:
-    """One group of weights at a time, retrained; then the chosen scheme."""
+    """One group of weights at a time, retrained; then the search for the cheapest scheme that is good enough.
+
+    Schemes of the search are trained and scored as well. ``chosen`` is the cheapest whose mean error is
+    within the margin of that of ``float+``; ``affordable`` the best within the budget.
+    """
     config = bench.config
     shape = bench.variant(config.capacity_schemes, [config.method])
     base = shape.models[0]
     bench.point(shape, base)
     network, _ = load_network(shape.checkpoint(base))
-    groups, sizes = weight_groups(network), group_sizes(network)
+    groups, sizes = (
+        weight_groups(network),
+        sizes_of(network, per_row=bench.recipe.retrain.granularity == "row"),
+    )
     schemes = {f"float,{group}=w{bits}": (group, bits) for group in groups for bits in config.bits}
     points = bench.points(bench.variant(list(schemes), [config.method]))
     bench.write(points)
-    reference = float(np.mean([p.loss for p in points if p.method == "float+"]))
-    lost = {
-        key: float(np.mean([p.loss for p in points if p.scheme == scheme])) - reference
-        for scheme, key in schemes.items()
-    }
-    budget = config.budget * 4 * sum(sizes.values())
-    scheme = scheme_of(choose_bits(lost, sizes, config.bits, budget, config.margin * reference))
-    found = bench.points(bench.variant([scheme], [config.method]))
-    bench.write(points + [p for p in found if p.scheme == scheme], chosen=scheme)
+
+    def mean(scheme: str, what: str) -> float:
+        values = [getattr(p, what) for p in points if p.scheme == scheme and p.method != "float"]
+        return float(np.mean(values))
+
+    lost = {key: mean(scheme, "loss") - mean("float", "loss") for scheme, key in schemes.items()}
+    candidates = falling_bits(lost, sizes.weights, config.bits)
+
+    def trained(index: int) -> str:
+        scheme = scheme_of(candidates[index])
+        if all(p.scheme != scheme for p in points):
+            points.extend(_of_scheme(bench.points(bench.variant([scheme], [config.method])), scheme))
+            bench.write(points)
+        return scheme
+
+    def good(index: int) -> bool:
+        return mean(trained(index), "error") <= (1 + config.margin) * mean("float", "error")
+
+    found: dict[str, str | None] = {"chosen": None, "affordable": None}
+    if (index := last_good(len(candidates), good)) is not None:
+        found["chosen"] = trained(index)
+    budget = config.budget * network_bytes(network)
+    within = [k for k, candidate in enumerate(candidates) if sizes.bytes(candidate) <= budget]
+    if within:
+        found["affordable"] = trained(max(within[0], index or 0))
+    bench.write(points, **found)
+
+
+def _of_scheme(points: Sequence[Point], scheme: str) -> list[Point]:
+    return [point for point in points if point.scheme == scheme]
