@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 
 from speechq.runtime.decoder_settings import DecoderOptions, DecoderSettings, write_settings
 
+# Tests are about the CPU, whose results repeat to the bit; test_gpu.py is about GPUs.
+if not os.environ.get("SPEECHQ_TEST_GPU"):
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 # How long an example takes says more about the machine than about the program.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")

@@ -24,5 +24,5 @@ def ctc_loss(logits: Tensor, labels: Sequence[Sequence[int]], lengths: Tensor) -
     """
     log_probs = functional.log_softmax(logits.float(), dim=-1)
     counts = torch.tensor([len(label) for label in labels], dtype=torch.long)
-    flat = torch.tensor([unit for label in labels for unit in label], dtype=torch.long, device=logits.device)
+    flat = torch.tensor([unit for label in labels for unit in label], dtype=torch.long).to(logits.device)
     return functional.ctc_loss(log_probs, flat, lengths.cpu(), counts, blank=0, reduction="sum")

@@ -20,7 +20,7 @@ class Carry:
 
     def before(self, rows: list[int], fresh: NDArray[np.bool_]) -> list[State]:
         """The state that each row starts from: its stream's, or zero where it is ``fresh``."""
-        zero = torch.tensor([[fresh[row]] for row in rows], device=self._layers[0][0].device)
+        zero = torch.tensor([[fresh[row]] for row in rows]).to(self._layers[0][0].device)
         return [tuple(part[..., rows, :].masked_fill(zero, 0.0) for part in layer) for layer in self._layers]
 
     def keep(self, rows: list[int], after: list[State]) -> None:

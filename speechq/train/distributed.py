@@ -15,17 +15,28 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from speechq.errors import ConfigError
+
 # The others wait while the first process prepares or scores; a process that died is noticed by torchrun.
 _PATIENCE = timedelta(days=2)
 
 
 def start() -> None:
-    """Join the process group if ``torchrun`` started this process (gloo on the CPU, nccl on GPUs)."""
+    """Join the process group if ``torchrun`` started this process (gloo on the CPU, nccl on GPUs).
+
+    ConfigError if there are GPUs, but too few for one each.
+    """
     if "WORLD_SIZE" not in os.environ or dist.is_initialized():
         return
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        own, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if own >= count:
+            raise ConfigError(
+                f"torchrun: process {own + 1} of this machine has no GPU, there are {count}; start as many "
+                'processes as GPUs, or train on the CPU with CUDA_VISIBLE_DEVICES=""'
+            )
+        torch.cuda.set_device(own)
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, timeout=_PATIENCE)
 
 

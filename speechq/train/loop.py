@@ -65,7 +65,7 @@ class Trainer(Generic[B]):
 
     def __init__(self, job: Job[B]) -> None:
         self.job = job
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = training_device()
         self.model = job.model.to(self.device)
         self.optimizer = make_optimizer(job.config, self.model)
         self.position = Position(rate=job.config.learning_rate, skipped=job.skipped())
@@ -306,6 +306,11 @@ class Trainer(Generic[B]):
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def training_device() -> torch.device:
+    """The GPU of this process if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

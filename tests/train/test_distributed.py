@@ -15,6 +15,7 @@ import torch
 import yaml
 from tiny_speech import Watch, environment, make_job, make_retraining, write_corpus
 
+from speechq.errors import ConfigError
 from speechq.methods import SharpnessConfig
 from speechq.recipes.run import run_recipe
 from speechq.train import distributed
@@ -228,3 +229,12 @@ def test_a_recipe_runs_under_torchrun(tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()}
     run_recipe(tmp_path, work=work)
     assert {path: path.stat().st_mtime_ns for path in work.rglob("*") if path.is_file()} == before
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="process 2 of this machine has no GPU, there are 1"):
+        distributed.start()
