@@ -83,6 +83,9 @@ class FixedPointConfig(TechniqueConfig):
     freeze_share: float = Field(
         0.25, ge=0.0, lt=1.0, description="last share of the steps with frozen step sizes"
     )
+    dropout: float | None = Field(
+        None, ge=0.0, lt=1.0, description="in retraining, of float+ too; by default the model's"
+    )
     float_plus: bool = Field(True, description="train the float network on for as long, as the reference")
     seeds: tuple[Seed, ...] = Field((1,), min_length=1)
     float_seed: Seed | None = Field(

@@ -25,7 +25,7 @@ from speechq.train.checkpoint import NetworkInfo, load_network, save_checkpoint
 from speechq.train.job import Job
 from speechq.train.loop import Trainer
 from speechq.train.pack import pack
-from speechq.train.retrain import Sample, make_techniques, retrain_settings, start_network
+from speechq.train.retrain import Sample, make_techniques, retrain_settings, set_dropout, start_network
 from speechq.train.technique import Technique
 
 
@@ -89,6 +89,8 @@ class Networks(ABC):
         own = recipe.retrain.model_dump(
             mode="json", include={"granularity", "freeze_share", "calibration_utterances"}
         )
+        if recipe.retrain.dropout is not None:
+            own["dropout"] = recipe.retrain.dropout
         key = self.train_key(start)
         more = self._technique_key(model)
         return digest("retrain-1", key, _lasting(settings), model.scheme, model.method, own, *more)
@@ -151,6 +153,7 @@ class Networks(ABC):
         if model.method == "float+":
             network, info = load_network(self.checkpoint(start))
             network.freeze_norms()
+            info = set_dropout(network, info, recipe.retrain.dropout)
             self.fit(model.name, folder, network, info, settings, (), keep_best=False)
             return
         per_row = recipe.retrain.granularity == "row"
@@ -162,6 +165,7 @@ class Networks(ABC):
                 save_checkpoint(folder / "final.ckpt", network, info)
             distributed.barrier()
             return
+        info = set_dropout(network, info, recipe.retrain.dropout)
         techniques = make_techniques(model.method, recipe.retrain, self.checkpoint(self._base(model)))
         self.fit(model.name, folder, network, info, settings, techniques, keep_best=False)
 

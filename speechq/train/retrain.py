@@ -74,6 +74,14 @@ def start_network(
     return model, replace(info, scheme=scheme, rule=rule, per_row=per_row, groups=None)
 
 
+def set_dropout(network: Network, info: NetworkInfo, dropout: float | None) -> NetworkInfo:
+    """Train ``network`` with this dropout from now on; None leaves it as it is."""
+    if dropout is None:
+        return info
+    network.config = network.config.model_copy(update={"dropout": dropout})
+    return replace(info, model=network.config)
+
+
 def make_techniques(method: str, config: FixedPointConfig, teacher: Path) -> list[Technique]:
     """What joins the training of ``method``; ``teacher`` is the checkpoint that teaches if none is named."""
     makers: dict[str, Callable[[], Technique]] = {

@@ -6,6 +6,7 @@ from pathlib import Path
 import speechq
 from speechq.config import load_recipe
 from speechq.recipes.plan import check_schemes, planned_models
+from speechq.recipes.stages import Run
 
 DEMO = Path(speechq.__file__).parents[1] / "recipes" / "demo"
 
@@ -36,3 +37,12 @@ def test_seeds_can_share_one_float_network() -> None:
     assert [m.name for m in shared if m.start is None] == ["float-s2"]
     assert {m.start for m in shared if m.start} == {"float-s2"}
     assert [m.seed for m in shared if m.method == "lsq"] == [1, 2, 3]
+
+
+def test_the_dropout_of_retraining_makes_other_networks(tmp_path: Path) -> None:
+    recipe = load_recipe(DEMO)
+    run = Run(recipe, tmp_path)
+    other = Run(load_recipe(DEMO, ("retrain.dropout=0.3",)), tmp_path)
+    keys = [{m.name: r.train_key(m) for m in r.models} for r in (run, other)]
+    same = {name for name in keys[0] if keys[0][name] == keys[1][name]}
+    assert same == {"float-s1"}

@@ -19,6 +19,7 @@ from speechq.train.pack import pack
 from speechq.train.retrain import (
     calibration_batch,
     retrain_settings,
+    set_dropout,
     start_network,
     weight_bits,
 )
@@ -215,3 +216,16 @@ def test_packed_codes_are_those_of_the_simulation(tmp_path: Path, cell: str, met
             )
             np.testing.assert_array_equal(matrix.codes, expected)
             np.testing.assert_array_equal(matrix.codes, code(master, step, 127 if role == "out" else 3))
+
+
+def test_retraining_may_have_a_dropout_of_its_own(folder: Path, tmp_path: Path) -> None:
+    network, info = load_network(folder / "float" / "final.ckpt")
+    assert set_dropout(network, info, None) is info
+    changed = set_dropout(network, info, 0.5)
+    assert (network.config.dropout, changed.model.dropout, info.model.dropout) == (0.5, 0.5, 0.0)
+    network.train()
+    assert info.features is not None
+    x, lengths = torch.randn(20, 2, info.features.dim), torch.tensor([20, 20])
+    assert not torch.equal(network(x, lengths)[0], network(x, lengths)[0])
+    save_checkpoint(tmp_path / "a.ckpt", network, changed)
+    assert load_network(tmp_path / "a.ckpt")[0].config.dropout == 0.5
