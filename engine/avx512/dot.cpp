@@ -211,14 +211,18 @@ void single(const Task& a) {
     p += a.next;
     x += 8 * a.stride;
   }
-  __m512i offset = _mm512_set1_epi32(a.sums[0] * (1 << (Bits - 1)));
-  for (int r = 0; r < R; ++r) {
+  // What the sums have too much: 128 times the row's weights, or the fields' offset times the inputs.
+  const auto offset = [&](int r) {
     if constexpr (Bits == 8)
-      offset = _mm512_slli_epi32(_mm512_loadu_si512(a.row_sums + r * a.row_sums_stride), 7);
+      return _mm512_slli_epi32(_mm512_loadu_si512(a.row_sums + r * a.row_sums_stride), 7);
+    else
+      return _mm512_set1_epi32(a.sums[0] * (1 << (Bits - 1)));
+  };
+  for (int r = 0; r < R; ++r) {
     __m512i sum = acc[r][0];
     for (int k = 1; k < How::kSums; ++k)
       sum = _mm512_add_epi32(sum, _mm512_srai_epi32(acc[r][k], place_of<Bits>(k)));
-    _mm512_storeu_si512(a.out + r * a.place.block_stride, _mm512_sub_epi32(sum, offset));
+    _mm512_storeu_si512(a.out + r * a.place.block_stride, _mm512_sub_epi32(sum, offset(r)));
   }
 }
 
