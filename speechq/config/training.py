@@ -86,6 +86,11 @@ class FixedPointConfig(TechniqueConfig):
     dropout: float | None = Field(
         None, ge=0.0, lt=1.0, description="in retraining, of float+ too; by default the model's"
     )
+    norms: Literal["frozen", "live"] = Field(
+        "frozen",
+        description="batch normalization keeps the float network's statistics, or goes on with those of the "
+        "batches until the steps are frozen",
+    )
     float_plus: bool = Field(True, description="train the float network on for as long, as the reference")
     seeds: tuple[Seed, ...] = Field((1,), min_length=1)
     float_seed: Seed | None = Field(

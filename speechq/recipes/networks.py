@@ -91,6 +91,8 @@ class Networks(ABC):
         )
         if recipe.retrain.dropout is not None:
             own["dropout"] = recipe.retrain.dropout
+        if recipe.retrain.norms != "frozen":
+            own["norms"] = recipe.retrain.norms
         key = self.train_key(start)
         more = self._technique_key(model)
         return digest("retrain-1", key, _lasting(settings), model.scheme, model.method, own, *more)
@@ -150,15 +152,17 @@ class Networks(ABC):
         start = self._start(model)
         self.require_trained(start)
         settings = retrain_settings(recipe.train, recipe.retrain, model.seed)
+        live = recipe.retrain.norms == "live"
         if model.method == "float+":
             network, info = load_network(self.checkpoint(start))
-            network.freeze_norms()
+            if not live:
+                network.freeze_norms()
             info = set_dropout(network, info, recipe.retrain.dropout)
             self.fit(model.name, folder, network, info, settings, (), keep_best=False)
             return
         per_row = recipe.retrain.granularity == "row"
         network, info = start_network(
-            self.checkpoint(start), model.scheme, model.method, per_row, self.sample()
+            self.checkpoint(start), model.scheme, model.method, per_row, self.sample(), live_norms=live
         )
         if model.method == "direct":
             if distributed.is_first():

@@ -61,14 +61,18 @@ def calibration_batch(data: Dataset, count: int) -> Batch:
 
 
 def start_network(
-    checkpoint: Path, scheme: str, method: str, per_row: bool, sample: Sample
+    checkpoint: Path, scheme: str, method: str, per_row: bool, sample: Sample, *, live_norms: bool = False
 ) -> tuple[Network, NetworkInfo]:
-    """The float master weights of ``checkpoint`` with the quantizers of ``scheme``, calibrated."""
+    """The float master weights of ``checkpoint`` with the quantizers of ``scheme``, calibrated.
+
+    ``live_norms``: batch normalization is left as in training, not frozen.
+    """
     model, info = load_network(checkpoint)
     rule = _RULES[parse_method(method)[0]]
     model.attach(parse_scheme(scheme), rule, per_row=per_row)
     model.calibrate(sample.x, sample.lengths)
-    model.freeze_norms()
+    if not live_norms:
+        model.freeze_norms()
     if method == "direct":
         model.freeze_steps()
     return model, replace(info, scheme=scheme, rule=rule, per_row=per_row, groups=None)

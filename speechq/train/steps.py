@@ -1,4 +1,4 @@
-"""The steps of the quantizers during retraining: they move, then stand still until the end."""
+"""Quantizers' steps and batch normalization during retraining: they move, then stand still until the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from speechq.train.technique import Technique
 
 
 class Steps(Technique):
-    """Before each update steps adapt (where their rule says so), until all are frozen for the last share."""
+    """Before each update steps adapt (where their rule says so), until all are frozen for the last share.
+
+    Batch normalization is frozen with them, unless it was from the beginning.
+    """
 
     name = "steps"
 
@@ -18,3 +21,4 @@ class Steps(Technique):
             self.model.adapt_steps()
         else:
             self.model.freeze_steps()
+            self.model.freeze_norms()

@@ -3,6 +3,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 import speechq
 from speechq.config import load_recipe
 from speechq.recipes.plan import check_schemes, planned_models
@@ -39,10 +41,10 @@ def test_seeds_can_share_one_float_network() -> None:
     assert [m.seed for m in shared if m.method == "lsq"] == [1, 2, 3]
 
 
-def test_the_dropout_of_retraining_makes_other_networks(tmp_path: Path) -> None:
-    recipe = load_recipe(DEMO)
-    run = Run(recipe, tmp_path)
-    other = Run(load_recipe(DEMO, ("retrain.dropout=0.3",)), tmp_path)
+@pytest.mark.parametrize("setting", ["retrain.dropout=0.3", "retrain.norms=live"])
+def test_what_only_retraining_uses_leaves_the_float_network(tmp_path: Path, setting: str) -> None:
+    run = Run(load_recipe(DEMO), tmp_path)
+    other = Run(load_recipe(DEMO, (setting,)), tmp_path)
     keys = [{m.name: r.train_key(m) for m in r.models} for r in (run, other)]
     same = {name for name in keys[0] if keys[0][name] == keys[1][name]}
     assert same == {"float-s1"}

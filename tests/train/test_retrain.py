@@ -10,6 +10,7 @@ import torch
 from tiny_speech import Watch, make_job, make_retraining
 
 from speechq.config import Recipe, RetrainConfig, TrainConfig
+from speechq.nn.norm import MaskedBatchNorm
 from speechq.quant.rounding import code
 from speechq.recipes.plan import planned_models
 from speechq.runtime.model_file import read_model
@@ -229,3 +230,23 @@ def test_retraining_may_have_a_dropout_of_its_own(folder: Path, tmp_path: Path) 
     assert not torch.equal(network(x, lengths)[0], network(x, lengths)[0])
     save_checkpoint(tmp_path / "a.ckpt", network, changed)
     assert load_network(tmp_path / "a.ckpt")[0].config.dropout == 0.5
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_live_norms_move_until_the_steps_are_frozen(tmp_path: Path, live: bool) -> None:
+    start = make_job(tmp_path, model={"batch_norm": True}, train={"epochs": 1})
+    checkpoint = Trainer(start).run()
+    job = make_job(tmp_path / "more", train=LONG)
+    sample = calibration_batch(job.train, 4)
+    job.model, job.info = start_network(checkpoint, "w2a8", "adaptive", True, sample, live_norms=live)
+    seen: list[tuple[float, torch.Tensor]] = []
+
+    def look(model: Any, share: float) -> None:
+        norms = [m for m in model.modules() if isinstance(m, MaskedBatchNorm)]
+        seen.append((share, torch.cat([part for m in norms for part in (m.mean, m.variance)]).clone()))
+
+    job.techniques = [Steps(0.25), Watch(look)]
+    Trainer(job).run()
+    moved = [share for (share, a), (_, b) in itertools.pairwise(seen) if not torch.equal(a, b)]
+    expected = [share for share, _ in seen[:-1] if share < 0.75] if live else []
+    assert moved == expected
