@@ -55,7 +55,7 @@ def sections(work: Path, numbers: count[int]) -> list[str]:
             continue
         wide, small = (plots.to_svg(study_figure(name, found, w), f"{name}-{w}") for w in (_WIDE, _SMALL))
         header, rows = table(name, found)
-        chosen = _chosen(found) if name == "sensitivity" else ""
+        chosen = _chosen(found) if "chosen" in found else ""
         bars = "" if name == "landscape" else _BARS
         parts += [
             page.heading(f"Study: {name}"),
