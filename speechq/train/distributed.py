@@ -28,7 +28,9 @@ def start() -> None:
     """
     if "WORLD_SIZE" not in os.environ or dist.is_initialized():
         return
+    backend = "gloo"
     if torch.cuda.is_available():
+        backend = "nccl"
         own, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
         if own >= count:
             raise ConfigError(
@@ -36,7 +38,6 @@ def start() -> None:
                 'processes as GPUs, or train on the CPU with CUDA_VISIBLE_DEVICES=""'
             )
         torch.cuda.set_device(own)
-    backend = "nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, timeout=_PATIENCE)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from speechq.nn.stack import Network
 from speechq.runtime.graph import Layer, Model
 from speechq.runtime.group_code import has_table, obeys
 from speechq.runtime.model_file import write_model
@@ -23,17 +24,17 @@ def pack(
 
     ``compress``: the codes are range-coded where that is smaller.
     """
-    model = exported(checkpoint, provenance)
+    network, info = load_network(checkpoint)
+    model = exported(network, info, provenance)
     write_model(path, model, compress=compress)
     return model
 
 
-def exported(checkpoint: Path, provenance: dict[str, Any] | None = None) -> Model:
-    """The network of ``checkpoint`` with integer weights.
+def exported(network: Network, info: NetworkInfo, provenance: dict[str, Any] | None = None) -> Model:
+    """``network`` with integer weights.
 
     The ternary matrices of a network that was trained ``sparse`` are in groups.
     """
-    network, info = load_network(checkpoint)
     layers, feat = network.export()
     if info.groups is not None and has_table(*info.groups):
         layers = tuple(_in_groups(layer, *info.groups) for layer in layers)

@@ -104,9 +104,8 @@ class Bench:
         path = self.base.folder / name / "score.json"
 
         def score(folder: Path) -> None:
-            checkpoint = run.checkpoint(model)
-            network, _ = load_network(checkpoint)
-            file = len(model_bytes(exported(checkpoint), compress=True))
+            network, info = load_network(run.checkpoint(model))
+            file = len(model_bytes(exported(network, info), compress=True))
             write_json(folder / "score.json", self.score(run, network) | {"file": file})
 
         self.work.unit(name, digest("study-3", run.train_key(model)), score, outputs=[path])

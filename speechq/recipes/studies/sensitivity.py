@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speechq.bench.studies import Point
 from speechq.nn.stack import Network
-from speechq.recipes.sensitivity import weight_groups
 from speechq.recipes.studies.bench import Bench, network_bytes
 from speechq.runtime.packing import packed_bytes
 from speechq.train.checkpoint import load_network
@@ -95,11 +93,8 @@ def run(bench: Bench) -> None:
     base = shape.models[0]
     bench.point(shape, base)
     network, _ = load_network(shape.checkpoint(base))
-    groups, sizes = (
-        weight_groups(network),
-        sizes_of(network, per_row=bench.recipe.retrain.granularity == "row"),
-    )
-    schemes = {f"float,{group}=w{bits}": (group, bits) for group in groups for bits in config.bits}
+    sizes = sizes_of(network, per_row=bench.recipe.retrain.granularity == "row")
+    schemes = {f"float,{group}=w{bits}": (group, bits) for group in sizes.weights for bits in config.bits}
     points = bench.points(bench.variant(list(schemes), [config.method]))
     bench.write(points)
 
@@ -113,7 +108,8 @@ def run(bench: Bench) -> None:
     def trained(index: int) -> str:
         scheme = scheme_of(candidates[index])
         if all(p.scheme != scheme for p in points):
-            points.extend(_of_scheme(bench.points(bench.variant([scheme], [config.method])), scheme))
+            made = bench.points(bench.variant([scheme], [config.method]))
+            points.extend(point for point in made if point.scheme == scheme)
             bench.write(points)
         return scheme
 
@@ -128,7 +124,3 @@ def run(bench: Bench) -> None:
     if within:
         found["affordable"] = trained(max(within[0], index or 0))
     bench.write(points, **found)
-
-
-def _of_scheme(points: Sequence[Point], scheme: str) -> list[Point]:
-    return [point for point in points if point.scheme == scheme]
