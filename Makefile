@@ -66,9 +66,10 @@ wheel: $(STAMP)
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
+# --no-compile: byte code is written as modules are imported, which are far fewer than torch has.
 $(STAMP): pyproject.toml constraints.txt CMakeLists.txt $(wildcard cmake/*.cmake) $(NATIVE)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,demo]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[train,demo]'
 	touch $@
 
 $(VENV)/.installed-dev: $(STAMP)

@@ -11,7 +11,7 @@ HELP = """Pack the network of a checkpoint into a model file with integer weight
 The packed model and the network in training are then compared on a dev set: that of the work folder which the
 checkpoint lies in, or the one that --dev names.
 
-Example: **speechq pack work/demo/train/w4a8-adaptive-s1/final.ckpt -o w4.sqm**
+Example: **speechq pack work/demo/train/w2a8-lsq-s1/final.ckpt -o w2.sqm**
 """
 
 
