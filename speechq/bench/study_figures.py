@@ -32,18 +32,23 @@ def study_figure(name: str, found: dict[str, Any], width: float) -> Figure:
     return draw[name](found, width)
 
 
-def _line(axes: Axes, index: int, places: Sequence[float], rows: Sequence[Summary], name: str) -> None:
-    """Mean losses with their intervals."""
-    tone = colour("ink") if name in _FLOATS else colour(SERIES[index % len(SERIES)])
-    bars = [row.half or 0.0 for row in rows]
-    marks: dict[str, Any] = {
+def _look(index: int) -> dict[str, Any]:
+    """Colour, marker and strokes of the series ``index``."""
+    return {
+        "color": colour(SERIES[index % len(SERIES)]),
         "marker": MARKERS[index % len(MARKERS)],
-        "ls": DASHES[index % len(DASHES)],
         "ms": 4.5,
         "lw": 1.2,
+        "capsize": 2,
     }
-    losses = [row.loss for row in rows]
-    axes.errorbar(places, losses, yerr=bars, color=tone, capsize=2, label=name, **marks)
+
+
+def _line(axes: Axes, index: int, places: Sequence[float], rows: Sequence[Summary], name: str) -> None:
+    """Mean losses with their intervals."""
+    look = _look(index) | {"ls": DASHES[index % len(DASHES)], "label": name}
+    if name in _FLOATS:
+        look["color"] = colour("ink")
+    axes.errorbar(places, [row.loss for row in rows], yerr=[row.half or 0.0 for row in rows], **look)
 
 
 def _above(points: Sequence[Point], rows: Sequence[Summary]) -> tuple[list[float], list[float]]:
@@ -81,13 +86,9 @@ def _depth_width(found: dict[str, Any], width: float) -> Figure:
         for index, layers in enumerate(depths):
             mine = [row for row in rows if row.scheme == scheme and row.layers == layers]
             mine.sort(key=lambda row: row.hidden)
-            tone, marker = colour(SERIES[index % len(SERIES)]), MARKERS[index % len(MARKERS)]
             lost, bars = _above(found["points"], mine)
-            label = f"{layers} layers" if panel is panels[0] else None
-            places = [row.hidden for row in mine]
-            panel.errorbar(
-                places, lost, yerr=bars, color=tone, marker=marker, ms=4.5, lw=1.2, capsize=2, label=label
-            )
+            label = f"{layers} layer{'s' if layers > 1 else ''}" if panel is panels[0] else None
+            panel.errorbar([row.hidden for row in mine], lost, yerr=bars, label=label, **_look(index))
         panel.set_xscale("log")
         log_ticks(panel, "x", [row.hidden for row in rows], plain)
         panel.set_title(scheme)
@@ -130,12 +131,9 @@ def _sensitivity(found: dict[str, Any], width: float) -> Figure:
             lost,
             [groups.index(_group(row)) + shift for row in mine],
             xerr=bars,
-            color=colour(SERIES[index % len(SERIES)]),
-            marker=MARKERS[index % len(MARKERS)],
             ls="",
-            ms=4.5,
-            capsize=2,
             label=f"{value} bits",
+            **_look(index),
         )
     axes.axvline(0.0, color=colour("ink"), lw=1.0)
     axes.set_yticks(range(len(groups)), groups)
