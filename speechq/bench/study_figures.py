@@ -80,6 +80,7 @@ def _depth_width(found: dict[str, Any], width: float) -> Figure:
     rows = summaries(found["points"])
     schemes = list(dict.fromkeys(row.scheme for row in rows if row.method not in _FLOATS))
     depths = sorted({row.layers for row in rows})
+    widths = sorted({row.hidden for row in rows})
     figure = new_figure(width, 3.2)
     panels = figure.subplots(1, len(schemes), sharey=True, squeeze=False)[0]
     for panel, scheme in zip(panels, schemes, strict=True):
@@ -90,7 +91,9 @@ def _depth_width(found: dict[str, Any], width: float) -> Figure:
             label = f"{layers} layer{'s' if layers > 1 else ''}" if panel is panels[0] else None
             panel.errorbar([row.hidden for row in mine], lost, yerr=bars, label=label, **_look(index))
         panel.set_xscale("log")
-        log_ticks(panel, "x", [row.hidden for row in rows], plain)
+        panel.set_xticks(widths, [str(width) for width in widths])
+        panel.set_xticks([], minor=True)
+        panel.margins(x=0.15)
         panel.set_title(scheme)
         panel.set_xlabel("units of a layer")
     panels[0].set_ylabel("loss above float+, nats per label")
