@@ -18,7 +18,7 @@ def test_names_are_file_names_and_unique() -> None:
         load_recipe(DEMO, ("retrain.schemes=['w4a8', 'w4a8,first=w8,l0.h=a16', 'w2a8']",))
     )
     names = [model.name for model in models]
-    assert "w4a8_first=w8_l0.h=a16-adaptive-s1" in names
+    assert "w4a8_first=w8_l0.h=a16-lsq-s1" in names
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[\w.+=-]+", name) for name in names)
 
@@ -27,7 +27,7 @@ def test_the_demo_retrains_a_network_for_integer_mode() -> None:
     recipe = load_recipe(DEMO)
     check_schemes(recipe)
     models = {model.name: model for model in planned_models(recipe)}
-    found = models["w4a8_gate=a8_cell=a16-adaptive-s1"]
+    found = models["w4a8_gate=a8_cell=a16-lsq-s1"]
     assert (found.scheme, found.start) == ("w4a8,gate=a8,cell=a16", "float-s1")
 
 
@@ -41,7 +41,7 @@ def test_seeds_can_share_one_float_network() -> None:
     assert [m.seed for m in shared if m.method == "lsq"] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("setting", ["retrain.dropout=0.3", "retrain.norms=live"])
+@pytest.mark.parametrize("setting", ["retrain.dropout=0.3", "retrain.norms=frozen"])
 def test_what_only_retraining_uses_leaves_the_float_network(tmp_path: Path, setting: str) -> None:
     run = Run(load_recipe(DEMO), tmp_path)
     other = Run(load_recipe(DEMO, (setting,)), tmp_path)
