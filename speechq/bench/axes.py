@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+
+
+def ticks_at(axis: Axis, values: Sequence[float], label: Any) -> None:
+    """Ticks at these values and nowhere else, as a logarithmic axis would add its own."""
+    axis.set_ticks(values, [label(value) for value in values])
+    axis.set_ticks([], minor=True)
 
 
 def log_ticks(axes: Axes, which: str, values: Sequence[float], label: Any) -> None:
@@ -18,8 +25,7 @@ def log_ticks(axes: Axes, which: str, values: Sequence[float], label: Any) -> No
     ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     inside = [tick for tick in ticks if low <= tick <= high]
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_ticks(inside, [label(tick) for tick in inside])
-    axis.set_ticks([], minor=True)
+    ticks_at(axis, inside, label)
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
 
 

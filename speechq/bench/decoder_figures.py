@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechq.bench import formatting
-from speechq.bench.axes import legend
+from speechq.bench.axes import legend, ticks_at
 from speechq.bench.plots import DASHES, MARKERS, SERIES, colour, new_figure
 from speechq.bench.words import Words, reliability
 
@@ -71,7 +71,6 @@ def reliability_diagram(words: Mapping[str, Words], width: float) -> Figure:
     panels[0].set(xlabel="confidence", title="share of words that are right", xlim=(0, 1), ylim=(0, 1.02))
     panels[1].set(xlabel="confidence", title="words", xlim=(0, 1), yscale="log")
     powers = [10**k for k in range(1 + int(np.log10(max(len(one.confidence) for one in words.values()))))]
-    panels[1].yaxis.set_ticks(powers, [str(power) for power in powers])
-    panels[1].yaxis.set_ticks([], minor=True)
+    ticks_at(panels[1].yaxis, powers, str)
     legend(figure, width)
     return figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechq.bench import formatting
-from speechq.bench.axes import legend, log_ticks, plain
+from speechq.bench.axes import legend, log_ticks, plain, ticks_at
 from speechq.bench.plots import DASHES, MARKERS, SERIES, colour, new_figure
 from speechq.bench.studies import Point, Summary, above_float_plus, summaries
 
@@ -91,8 +91,7 @@ def _depth_width(found: dict[str, Any], width: float) -> Figure:
             label = f"{layers} layer{'s' if layers > 1 else ''}" if panel is panels[0] else None
             panel.errorbar([row.hidden for row in mine], lost, yerr=bars, label=label, **_look(index))
         panel.set_xscale("log")
-        panel.set_xticks(widths, [str(width) for width in widths])
-        panel.set_xticks([], minor=True)
+        ticks_at(panel.xaxis, widths, plain)
         panel.margins(x=0.15)
         panel.set_title(scheme)
         panel.set_xlabel("units of a layer")
