@@ -26,7 +26,7 @@ from speechq.recipes.work import Work
 from speechq.runtime.graph import Matrix
 from speechq.runtime.model_file import model_bytes
 from speechq.runtime.packing import packed_bytes
-from speechq.train.checkpoint import load_network
+from speechq.train.checkpoint import NetworkInfo, load_network
 from speechq.train.pack import exported
 
 
@@ -106,7 +106,7 @@ class Bench:
         def score(folder: Path) -> None:
             network, info = load_network(run.checkpoint(model))
             file = len(model_bytes(exported(network, info), compress=True))
-            write_json(folder / "score.json", self.score(run, network) | {"file": file})
+            write_json(folder / "score.json", self.score(run, network, info) | {"file": file})
 
         self.work.unit(name, digest("study-3", run.train_key(model)), score, outputs=[path])
         shape = run.recipe.model
@@ -119,9 +119,8 @@ class Bench:
             **read_json(path),
         )
 
-    def score(self, run: Networks, network: Network) -> dict[str, float]:
+    def score(self, run: Networks, network: Network, info: NetworkInfo) -> dict[str, float]:
         """Loss, WER or bits per character on dev, and the size."""
-        _, info = run.fresh_network(run.models[0])
         found = run.job("score", run.folder, network, info, run.recipe.train).score(torch.device("cpu"))
         error = found.figures.get("dev_wer", found.error)
         return {"loss": found.loss, "error": error, "bytes": network_bytes(network)}

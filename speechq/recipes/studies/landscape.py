@@ -56,7 +56,8 @@ def run(bench: Bench) -> None:
     points = [bench.point(variant, model) for model in variant.models if model.seed == seed]
     three = [m for m in variant.models if m.seed == seed and m.method in config.landscape]
     three.sort(key=lambda m: config.landscape.index(m.method))
-    networks = [load_network(variant.checkpoint(model))[0] for model in three]
+    loaded = [load_network(variant.checkpoint(model)) for model in three]
+    networks, info = [network for network, _ in loaded], loaded[0][1]
     first, second, places = plane([trained_vector(network) for network in networks])
     origin = trained_vector(networks[0]).double()
     axes = []
@@ -72,7 +73,7 @@ def run(bench: Bench) -> None:
             losses = []
             for x in axes[0]:
                 set_vector(networks[0], (origin + x * first + y * second).float())
-                losses.append(bench.score(variant, networks[0])["loss"])
+                losses.append(bench.score(variant, networks[0], info)["loss"])
             write_json(folder / "row.json", losses)
 
         name = f"study/{bench.name}/rows/{index}"
